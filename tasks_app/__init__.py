@@ -1,0 +1,1 @@
+"""The domain and the delivery engine of Aftercommit."""
