@@ -1,0 +1,119 @@
+"""Real PostgreSQL and Valkey for the tests: one of each a session, and one's own to kill.
+
+A pytest plugin, loaded by ``-p`` before Django reads its settings. Where DATABASE_URL or
+REDIS_URL is set, that server is used and none is started. The session's PostgreSQL does not
+wait for the disk (fsync off): the data is thrown away, and what a crash leaves is tested on
+servers of the tests' own, which keep the settings of ``make up``.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, MappingProxyType
+from typing import NoReturn
+
+import pytest
+
+from config.embedded.place import Place, settle_place
+from config.embedded.ports import free_port
+from config.embedded.postgres import THROW_AWAY, Postgres
+from config.embedded.server import Server
+from config.embedded.valkey import Valkey
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnServer:
+    """A server of one test's own: ``server`` starts, stops, kills and freezes it."""
+
+    url: str
+    port: int
+    server: Server
+
+
+@contextlib.contextmanager
+def own_postgres(*, settings: Mapping[str, str] = NOTHING) -> Iterator[OwnServer]:
+    """Run a PostgreSQL of the test's own, as durable as that of ``make up``."""
+    with _folder() as place:
+        port = free_port()
+        cluster = Postgres(home=place.home, port=port, account=place.account, settings=settings)
+        cluster.prepare()
+        with _running(Server(cluster.spec())) as server:
+            yield OwnServer(url=cluster.url, port=port, server=server)
+
+
+@contextlib.contextmanager
+def own_valkey() -> Iterator[OwnServer]:
+    """Run a Valkey of the test's own."""
+    with _folder() as place:
+        port = free_port()
+        store = Valkey(home=place.home, port=port, account=place.account)
+        store.prepare()
+        with _running(Server(store.spec())) as server:
+            yield OwnServer(url=store.url, port=port, server=server)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
+    """Start the session's servers before pytest-django, a plain hook, reads the settings."""
+    if not _only_asks(early_config):
+        stack = contextlib.ExitStack()
+        early_config.add_cleanup(stack.close)
+        _end_on_sigterm()
+        if not os.environ.get("DATABASE_URL"):
+            postgres = stack.enter_context(own_postgres(settings=THROW_AWAY))
+            _export(stack, "DATABASE_URL", postgres.url)
+        if not os.environ.get("REDIS_URL"):
+            _export(stack, "REDIS_URL", stack.enter_context(own_valkey()).url)
+    return (yield)
+
+
+def _only_asks(config: pytest.Config) -> bool:
+    """Tell whether pytest was only asked for its help or version."""
+    known = config.known_args_namespace
+    return bool(getattr(known, "help", False) or getattr(known, "version", 0))
+
+
+def _export(stack: contextlib.ExitStack, name: str, value: str) -> None:
+    """Set the variable for this process and for pytest-xdist's workers, which inherit it."""
+    os.environ[name] = value
+    stack.callback(os.environ.pop, name, None)
+
+
+def _end_on_sigterm() -> None:
+    """Let SIGTERM unwind as Ctrl-C does, so that the servers are stopped then too."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)
+
+
+@contextlib.contextmanager
+def _running(server: Server) -> Iterator[Server]:
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Place]:
+    folder = Path(tempfile.mkdtemp(prefix="aftercommit-"))
+    folder.chmod(0o711)
+    try:
+        place = settle_place(folder / "data")
+        yield place
+        if place.moved:
+            shutil.rmtree(place.home, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
