@@ -1,0 +1,61 @@
+"""PostgreSQL, one profile a role: who may hold a connection, and for how long.
+
+`stream` serves thousands of sockets from one loop and borrows from a pool; `api` keeps one
+connection a thread with prepared statements; a prefork worker must not have a pool, because
+Celery closes it around every task.
+"""
+
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from config.env import env
+
+ROLE = env.choice("ROLE", "command", ("command", "api", "stream", "worker", "beat"))
+
+TIMEOUTS = {  # milliseconds
+    "statement_timeout": 15_000,
+    "lock_timeout": 5_000,
+    "idle_in_transaction_session_timeout": 15_000,
+}
+
+
+def parse_database_url(url: str) -> dict[str, Any]:
+    """Return Django's settings of a ``postgresql://`` URL; raises ValueError otherwise."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ValueError("must begin with postgresql:// (PostgreSQL is the only database).")
+    query = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.pop("host", "") or unquote(parts.hostname or ""),
+        "PORT": str(query.pop("port", "") or parts.port or ""),
+        "OPTIONS": dict(query),
+    }
+
+
+def profile(role: str) -> dict[str, Any]:
+    """Return connection handling for one role."""
+    if role == "stream":
+        pool = {"min_size": 1, "max_size": 8, "timeout": 5, "max_lifetime": 1800}
+        return {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool}}
+    return {
+        "CONN_MAX_AGE": 600 if role == "api" else None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"server_side_binding": True, "prepare_threshold": 5},
+    }
+
+
+def databases(url: str, role: str) -> dict[str, dict[str, Any]]:
+    """Return DATABASES for a URL and a role; raises ValueError on a URL that is none."""
+    database = parse_database_url(url)
+    parameters = " ".join(f"-c {name}={value}" for name, value in TIMEOUTS.items())
+    extra = profile(role)
+    options = {"connect_timeout": 3, "options": parameters, "application_name": role}
+    database["OPTIONS"] = {**options, **database["OPTIONS"], **extra.pop("OPTIONS")}
+    return {"default": {**database, **extra}}
+
+
+DATABASES = env.parsed("DATABASE_URL", None, lambda url: databases(url, ROLE))

@@ -1,0 +1,5 @@
+"""Every HTTP route of `api`."""
+
+from django.urls import URLPattern, URLResolver
+
+urlpatterns: list[URLPattern | URLResolver] = []

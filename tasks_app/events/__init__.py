@@ -1,0 +1,1 @@
+"""The event log: one way in, one hook out."""

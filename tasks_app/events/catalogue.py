@@ -1,0 +1,42 @@
+"""Every type of event, and whether destinations hear of it.
+
+Outcome events are *not delivered*: otherwise outcomes would breed outcomes.
+"""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """What a row of the log can tell."""
+
+    TASK_CREATED = "task_created"
+    TASK_UPDATED = "task_updated"
+    TASK_DELETED = "task_deleted"
+    TASK_SYNCED = "task_synced"
+    TASK_SYNC_RETRYING = "task_sync_retrying"
+    TASK_SYNC_FAILED = "task_sync_failed"
+    TASK_SYNC_SCHEDULED = "task_sync_scheduled"
+    TASK_SYNC_CANCELLED = "task_sync_cancelled"
+    DESTINATION_CREATED = "destination_created"
+    DESTINATION_CHANGED = "destination_changed"
+    DESTINATION_DELETED = "destination_deleted"
+    DESTINATION_PAUSED = "destination_paused"
+    DESTINATION_RESUMED = "destination_resumed"
+    DESTINATION_AUTO_PAUSED = "destination_auto_paused"
+    DESTINATION_SECRET_ROTATED = "destination_secret_rotated"  # noqa: S105
+    DESTINATION_TESTED = "destination_tested"
+    PING = "ping"
+
+
+#: What fans out to destinations; a ``ping`` goes to the one it tests.
+DELIVERED = frozenset(
+    {
+        EventType.TASK_CREATED,
+        EventType.TASK_UPDATED,
+        EventType.TASK_DELETED,
+        EventType.PING,
+    }
+)
+
+#: What a destination's event filter may name.
+SUBSCRIBABLE = frozenset(DELIVERED - {EventType.PING})

@@ -1,0 +1,140 @@
+"""The project's only `on_commit`: two bells, once a transaction, bounded in time, never raising.
+
+What has been committed is already safe; a bell only saves waiting for the sweep and for the
+stream's own look at the log. So when Valkey is down or silent, one caller in
+BELL_BREAKER_SECONDS pays at most twice BELL_TIMEOUT_SECONDS and the rest pay nothing.
+"""
+
+import logging
+import time
+import uuid
+from functools import cache
+from typing import Any
+
+import redis
+from celery import current_app
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import connection, transaction
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tasks_app.events import wire
+
+logger = logging.getLogger(__name__)
+
+
+class Breaker:
+    """After a failure, nobody tries again for a while. Not exact across threads; need not be."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._closed_from = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether to stay away."""
+        return time.monotonic() < self._closed_from
+
+    def trip(self) -> None:
+        """Stay away from now on."""
+        self._closed_from = time.monotonic() + self.seconds
+
+
+@cache
+def bell_client() -> "redis.Redis[bytes]":
+    """Return this process's client, every wait of which is bounded."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=settings.BELL_TIMEOUT_SECONDS,
+        socket_connect_timeout=settings.BELL_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=200,
+    )
+
+
+@cache
+def breaker() -> Breaker:
+    """Return this process's breaker."""
+    return Breaker(settings.BELL_BREAKER_SECONDS)
+
+
+class Bells:
+    """What one transaction will ring for, gathered while it runs."""
+
+    __qualname__ = "Bells"  # Django names a failing hook by it
+
+    def __init__(self) -> None:
+        self.grown: dict[uuid.UUID, int] = {}
+        self.deliver = False
+
+    def add(self, workspace_id: uuid.UUID, seq: int, *, deliver: bool) -> None:
+        """Remember that a log has grown, and whether there is something to deliver."""
+        self.grown[workspace_id] = max(seq, self.grown.get(workspace_id, 0))
+        self.deliver = self.deliver or deliver
+
+    def __call__(self) -> None:
+        """Ring; whatever goes wrong is logged and left to the sweep."""
+        ring(self.grown, deliver=self.deliver)
+
+
+def ring_after_commit(workspace_id: uuid.UUID, seq: int, *, deliver: bool) -> None:
+    """Ring once this transaction has committed; not at all if it rolls back."""
+    _bells_of_this_transaction().add(workspace_id, seq, deliver=deliver)
+
+
+def ring_drain() -> None:
+    """Wake a drain now: for the sweep, which found due rows whose bell was lost."""
+    ring({}, deliver=True)
+
+
+def ring(grown: dict[uuid.UUID, int], *, deliver: bool) -> None:
+    """Tell the channel layer that logs have grown and, if asked, wake a drain. Never raises."""
+    if breaker().is_open:
+        return
+    try:
+        wake = _announce(grown, deliver=deliver)
+        if wake:
+            current_app.send_task(
+                wire.DRAIN_TASK, queue=wire.DRAIN_QUEUE, expires=30, ignore_result=True, retry=False
+            )
+    except Exception:
+        breaker().trip()
+        logger.warning("bells_failed", exc_info=True, extra={"workspaces": len(grown)})
+
+
+def _announce(grown: dict[uuid.UUID, int], *, deliver: bool) -> bool:
+    """Publish growth; return whether this caller is the one to wake a drain."""
+    pipeline = bell_client().pipeline(transaction=False)
+    for workspace_id, seq in grown.items():
+        pipeline.publish(*_growth(workspace_id, seq))
+    if deliver:
+        pipeline.set(wire.DRAIN_WAKE_KEY, 1, nx=True, px=wire.DRAIN_WAKE_MS)
+    results: list[Any] = pipeline.execute()
+    return deliver and bool(results[-1])
+
+
+def _growth(workspace_id: uuid.UUID, seq: int) -> tuple[str, bytes]:
+    """Return where and what the channel layer itself would publish (channels_redis.pubsub).
+
+    Going through its coroutine from synchronous code would make an event loop and a Redis
+    connection for every call.
+    """
+    message = {"type": wire.LOG_GREW, "workspace": str(workspace_id), "seq": seq}
+    channel = f"{settings.CHANNEL_PREFIX}__group__{wire.workspace_group(workspace_id)}"
+    return channel, get_channel_layer().serialize(message)
+
+
+def _bells_of_this_transaction() -> Bells:
+    """Return the bells already hung in this transaction, or hang new ones.
+
+    Only bells hung in this savepoint or one around it may be reused: those of a savepoint that
+    rolled back are gone, and those hung here vanish only together with what is added now.
+    """
+    here = set(connection.savepoint_ids)
+    for savepoints, hook, _robust in connection.run_on_commit:
+        if isinstance(hook, Bells) and set(savepoints) <= here:
+            return hook
+    bells = Bells()
+    transaction.on_commit(bells)
+    return bells

@@ -1,0 +1,38 @@
+"""The rows. Integrity lives in their constraints, filters on their QuerySets."""
+
+from tasks_app.models.api_key import ApiKey, Scope
+from tasks_app.models.attempt import Attempt
+from tasks_app.models.delivery import OPEN_STATES, Delivery, DeliveryState
+from tasks_app.models.destination import Destination, DestinationCounter, DestinationState
+from tasks_app.models.event import Event
+from tasks_app.models.ids import uuid7
+from tasks_app.models.membership import Membership, Role
+from tasks_app.models.process_beat import ProcessBeat
+from tasks_app.models.stream_ticket import StreamTicket
+from tasks_app.models.task import Priority, Status, SyncState, Task, TaskSync
+from tasks_app.models.workspace import Workspace, WorkspaceHead
+
+__all__ = [
+    "OPEN_STATES",
+    "ApiKey",
+    "Attempt",
+    "Delivery",
+    "DeliveryState",
+    "Destination",
+    "DestinationCounter",
+    "DestinationState",
+    "Event",
+    "Membership",
+    "Priority",
+    "ProcessBeat",
+    "Role",
+    "Scope",
+    "Status",
+    "StreamTicket",
+    "SyncState",
+    "Task",
+    "TaskSync",
+    "Workspace",
+    "WorkspaceHead",
+    "uuid7",
+]

@@ -1,0 +1,123 @@
+"""A delivery is one event for one destination; the table of them is the queue."""
+
+import uuid
+from typing import Self
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from tasks_app.models.destination import Destination
+from tasks_app.models.ids import uuid7
+
+
+class DeliveryState(models.TextChoices):
+    """Three ways to be under way, four ways to end."""
+
+    WAITING = "waiting"
+    PENDING = "pending"
+    LEASED = "leased"
+    SUCCEEDED = "succeeded"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+OPEN_STATES = (DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.LEASED)
+
+RANK_URGENT, RANK_NORMAL, RANK_RETRY = 0, 1, 2
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    """Filters of deliveries."""
+
+    def in_workspace(self, workspace_id: uuid.UUID) -> Self:
+        """Keep one workspace's."""
+        return self.filter(workspace_id=workspace_id)
+
+    def unfinished(self) -> Self:
+        """Keep those that have not ended."""
+        return self.filter(state__in=OPEN_STATES)
+
+    def due(self) -> Self:
+        """Keep those that could go out now."""
+        return self.filter(state=DeliveryState.PENDING, next_attempt_at__lte=Now())
+
+
+class Delivery(models.Model):
+    """One row of the queue. Narrow on purpose: the payload is the event's."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace_id = models.UUIDField()
+    destination = models.ForeignKey(Destination, models.CASCADE, related_name="deliveries")
+    event_seq = models.BigIntegerField()
+    event_type = models.CharField(max_length=40)
+    task_id = models.UUIDField(null=True)
+    message_id = models.UUIDField()
+    sequence = models.BigIntegerField()
+    state = models.CharField(max_length=10, choices=DeliveryState.choices)
+    rank = models.PositiveSmallIntegerField(default=RANK_NORMAL)
+    next_attempt_at = models.DateTimeField()
+    attempts = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)
+    leases = models.PositiveIntegerField(default=0)
+    claim_id = models.UUIDField(null=True)
+    leased_by = models.CharField(max_length=120, blank=True, default="")
+    lease_expires_at = models.DateTimeField(null=True)
+    status_code = models.PositiveSmallIntegerField(null=True)
+    error = models.CharField(max_length=40, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        db_table = "delivery"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["destination", "sequence"], name="delivery_sequence_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=DeliveryState.values), name="delivery_state_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(state="leased", claim_id__isnull=False)
+                    | models.Q(~models.Q(state="leased"), claim_id__isnull=True)
+                ),
+                name="delivery_claimed_while_leased",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(state__in=OPEN_STATES, ended_at__isnull=True)
+                    | models.Q(~models.Q(state__in=OPEN_STATES), ended_at__isnull=False)
+                ),
+                name="delivery_ends_once",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["destination", "rank", "next_attempt_at", "sequence"],
+                condition=models.Q(state="pending"),
+                name="delivery_due",
+            ),
+            models.Index(
+                fields=["destination", "leased_by"],
+                condition=models.Q(state="leased"),
+                name="delivery_in_flight",
+            ),
+            models.Index(
+                fields=["destination", "task_id", "sequence"],
+                condition=models.Q(state__in=OPEN_STATES, task_id__isnull=False),
+                name="delivery_queue_of_task",
+            ),
+            models.Index(
+                fields=["task_id", "destination", "-sequence"],
+                condition=models.Q(task_id__isnull=False),
+                name="delivery_newest_of_task",
+            ),
+            models.Index(fields=["workspace_id", "-id"], name="delivery_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_seq} → {self.destination_id}: {self.state}"

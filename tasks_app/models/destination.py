@@ -1,0 +1,102 @@
+"""A destination is an external system that wants to know."""
+
+import uuid
+from typing import Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils import timezone
+
+from tasks_app.models.ids import uuid7
+from tasks_app.models.workspace import Workspace
+
+# Seconds between attempts (contract §5.4).
+DEFAULT_RETRY_SCHEDULE = [5, 30, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400]
+
+
+def default_events() -> list[str]:
+    """Return the filter that wants everything."""
+    return ["*"]
+
+
+def default_retry_schedule() -> list[int]:
+    """Return a copy of the default schedule."""
+    return list(DEFAULT_RETRY_SCHEDULE)
+
+
+class DestinationState(models.TextChoices):
+    """Whether deliveries go out. A paused destination drops nothing."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    AUTO_PAUSED = "auto_paused"
+
+
+class DestinationQuerySet(models.QuerySet["Destination"]):
+    """Filters of destinations."""
+
+    def in_workspace(self, workspace_id: uuid.UUID) -> Self:
+        """Keep one workspace's, without the deleted."""
+        return self.filter(workspace_id=workspace_id, deleted_at=None)
+
+
+class Destination(models.Model):
+    """One external system. Deleting it keeps the row: its deliveries stay readable."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="destinations")
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=20, default="webhook")
+    url = models.CharField(max_length=2048)
+    method = models.CharField(max_length=7, default="POST")
+    headers = models.JSONField(default=dict, blank=True)
+    sealed_secret = models.TextField(editable=False)
+    sealed_old_secret = models.TextField(blank=True, default="", editable=False)
+    old_secret_expires_at = models.DateTimeField(null=True, editable=False)
+    events = ArrayField(models.CharField(max_length=40), default=default_events)
+    max_concurrency = models.PositiveSmallIntegerField(default=10)
+    timeout = models.PositiveSmallIntegerField(default=15)
+    retry_schedule = ArrayField(models.PositiveIntegerField(), default=default_retry_schedule)
+    state = models.CharField(
+        max_length=12, choices=DestinationState.choices, default=DestinationState.ACTIVE
+    )
+    paused_reason = models.CharField(max_length=200, blank=True, default="")
+    blocked_until = models.DateTimeField(null=True, editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = DestinationQuerySet.as_manager()
+
+    class Meta:
+        db_table = "destination"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "name"],
+                condition=models.Q(deleted_at=None),
+                name="destination_name_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=DestinationState.values),
+                name="destination_state_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(max_concurrency__gte=1), name="destination_sends_something"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DestinationCounter(models.Model):
+    """The last ``webhook-sequence`` of a destination, apart from the row that leasing locks."""
+
+    destination_id = models.UUIDField(primary_key=True)
+    sequence = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "destination_counter"
+
+    def __str__(self) -> str:
+        return f"{self.destination_id}: {self.sequence}"

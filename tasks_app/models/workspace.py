@@ -1,0 +1,46 @@
+"""A workspace is the tenant: everything belongs to exactly one, nothing is seen from another."""
+
+import secrets
+
+from django.db import models
+
+from tasks_app.models.ids import uuid7
+
+
+def new_epoch() -> str:
+    """Return the name of a log's life; a log that was lost or restored gets another."""
+    return secrets.token_hex(4)
+
+
+class Workspace(models.Model):
+    """One tenant."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=100)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "workspace"
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class WorkspaceHead(models.Model):
+    """The end of a workspace's log. Raised only by ``aftercommit_record``.
+
+    A table of its own without foreign keys: its row is the one lock that every writer of a
+    workspace shares, so nothing else may ever wait on it.
+    """
+
+    workspace_id = models.UUIDField(primary_key=True)
+    seq = models.BigIntegerField(default=0)
+    epoch = models.CharField(max_length=16, default=new_epoch)
+    task_number = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "workspace_head"
+
+    def __str__(self) -> str:
+        return f"{self.epoch}.{self.seq}"

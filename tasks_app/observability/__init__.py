@@ -1,0 +1,1 @@
+"""Logs, metrics, health and request ids: a leaf that imports nothing of ours."""
