@@ -42,7 +42,7 @@ class Breaker:
 
 
 @cache
-def bell_client() -> "redis.Redis[bytes]":
+def bell_client() -> redis.Redis:
     """Return this process's client, every wait of which is bounded."""
     return redis.Redis.from_url(
         settings.REDIS_URL,
@@ -132,7 +132,7 @@ def _bells_of_this_transaction() -> Bells:
     rolled back are gone, and those hung here vanish only together with what is added now.
     """
     here = set(connection.savepoint_ids)
-    for savepoints, hook, _robust in connection.run_on_commit:
+    for savepoints, hook, *_ in connection.run_on_commit:
         if isinstance(hook, Bells) and set(savepoints) <= here:
             return hook
     bells = Bells()

@@ -34,7 +34,7 @@ def moment(value: datetime | None) -> str | None:
 
 def task_snapshot(task: Task, sync: str | None = None) -> dict[str, Any]:
     """Return a task without ``sync``, or with the one given; the log fills number and sync in."""
-    snapshot = {
+    return {
         "id": str(task.pk),
         "number": task.number,
         "external_id": task.external_id,
@@ -52,7 +52,6 @@ def task_snapshot(task: Task, sync: str | None = None) -> dict[str, Any]:
         "created_at": moment(task.created_at),
         "updated_at": moment(task.updated_at),
     }
-    return snapshot
 
 
 def destination_snapshot(destination: Destination) -> dict[str, Any]:

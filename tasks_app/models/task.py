@@ -76,6 +76,9 @@ class Task(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    #: What the log last told of the outside world: set by `with_sync()` and by the actions.
+    sync_state: str | None
+
     objects = TaskQuerySet.as_manager()
 
     class Meta:
