@@ -1,0 +1,76 @@
+"""What every connector is given and must answer, so that the engine knows none of them by name.
+
+An `Envelope` holds everything one attempt needs as plain values; an `Outcome` holds everything the
+engine may write down about it. A connector turns the first into the second and never raises.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Final, Protocol
+
+from tasks_app.connectors.failure import ErrorCode, Phase
+from tasks_app.connectors.http import Door
+
+__all__ = ["Connector", "Door", "Envelope", "ErrorCode", "Outcome", "Phase", "Verdict"]
+
+EXCERPT_BYTES: Final = 2_048
+"""How much of an answer an attempt keeps."""
+
+
+class Verdict(StrEnum):
+    """What the attempt means for its delivery."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # the destination's doing: spends the retry schedule
+    GONE = "gone"  # 410: the destination asks to be left alone
+    FAULT = "fault"  # our doing: spends nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """Everything one attempt needs. What may hold a secret stays out of its repr."""
+
+    message_id: str
+    """`webhook-id`, "msg_<hex>": the same for every attempt, also sent as `Idempotency-Key`."""
+    attempt: int
+    sequence: int
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+    """`whsec_…`: the current one first, overlapping old ones after."""
+    body: bytes = field(repr=False)
+    """Signed and sent as it is, byte for byte."""
+    timeout: float
+    """Seconds for the whole attempt: DNS, connect, TLS, headers and body."""
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one attempt ended."""
+
+    verdict: Verdict
+    status_code: int | None = None
+    error: ErrorCode = ErrorCode.NONE
+    detail: str = ""
+    """One sentence for an operator, without secrets and without inside addresses."""
+    failed_phase: str = ""
+    phases: Mapping[str, float]
+    """Milliseconds spent in each phase that was reached."""
+    duration_ms: float
+    retry_after: float | None = None
+    """Seconds from now that the destination asked for, capped at 24 h."""
+    excerpt: str = ""
+    """The first 2 KiB of the answer as text, free of NUL."""
+
+
+class Connector(Protocol):
+    """One way to speak to the outside."""
+
+    kind: ClassVar[str]
+
+    async def send(self, envelope: Envelope, *, door: Door) -> Outcome:
+        """Make one attempt. Raises nothing but `asyncio.CancelledError`."""
+        ...

@@ -1,0 +1,119 @@
+"""aiohttp's three seams that the Door uses: which addresses, which connection, when it was sent.
+
+Private names of aiohttp that are relied on: `TCPConnector._factory`, `._release`, `._conns`,
+`ClientRequest._body`. tests/integration/test_door_seams.py fails where one of them changes.
+"""
+
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest, ConnectionKey
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
+
+from tasks_app.connectors.failure import Phase
+from tasks_app.connectors.names import Names
+from tasks_app.connectors.stopwatch import Stopwatch, running
+from tasks_app.security.addresses import Network
+from tasks_app.security.ssrf import BlockedTarget, vet_address, vet_port
+
+MAX_IDLE: Final = 256
+"""Connections kept for reuse; file descriptors run out long before memory does."""
+
+
+class VettingResolver(AbstractResolver):
+    """The resolver hook: what is not vetted here is not connected to."""
+
+    def __init__(self, names: Names, networks: tuple[Network, ...]) -> None:
+        self._names = names
+        self._networks = networks
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        watch = running.get()
+        addresses = await self._names.addresses(host)
+        for address in addresses:
+            vet_address(address, self._networks)
+            vet_port(port, address=address, allowed_networks=self._networks)
+        watch.vetted = addresses
+        watch.enter(Phase.CONNECT)
+        return [
+            ResolveResult(
+                hostname=host, host=str(address), port=port, family=family, proto=0, flags=0
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        await self._names.aclose()
+
+
+class VettedConnector(aiohttp.TCPConnector):
+    """Tells the stopwatch what happens, checks the peer and bounds what lies idle."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        make: Callable[[], ResponseHandler] = self._factory
+
+        def opened() -> ResponseHandler:
+            # Called when TCP stands and before TLS begins.
+            watch = running.get()
+            watch.is_fresh = True
+            if watch.is_tls:
+                watch.enter(Phase.TLS)
+            return make()
+
+        self._factory = opened  # type: ignore[assignment]
+
+    async def connect(
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        watch = running.get()
+        if watch.is_fresh:
+            self._check_peer(connection, watch)
+        else:
+            watch.skip_to(Phase.SEND)
+        watch.enter(Phase.SEND)
+        return connection
+
+    def _check_peer(self, connection: Connection, watch: Stopwatch) -> None:
+        """The second wall: the socket must lead to an address that was vetted for this request."""
+        transport = connection.transport
+        peer = transport.get_extra_info("peername") if transport is not None else None
+        if peer is None:
+            connection.close()
+            raise aiohttp.ServerDisconnectedError("closed as soon as it was open")
+        if ip_address(peer[0]) not in watch.vetted:
+            connection.close()
+            raise BlockedTarget("address_not_allowed", "The connection leads elsewhere.")
+
+    def _release(
+        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
+    ) -> None:
+        if len(self._conns) > MAX_IDLE // 16:
+            should_close = should_close or sum(map(len, self._conns.values())) >= MAX_IDLE
+        super()._release(key, protocol, should_close=should_close)
+
+
+class TimedRequest(ClientRequest):
+    """Tells the stopwatch when the body has left, so that a peer that does not read is seen."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        response = await super().send(conn)
+        if self._body is None:
+            running.get().enter(Phase.HEADERS)
+        return response
+
+    async def write_bytes(self, writer: Any, conn: Connection, content_length: Any = None) -> None:
+        await super().write_bytes(writer, conn, content_length)
+        running.get().enter(Phase.HEADERS)

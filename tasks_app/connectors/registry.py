@@ -1,0 +1,33 @@
+"""Which connectors there are: a new one registers itself here and the engine finds it by kind."""
+
+from tasks_app.connectors.base import Connector
+from tasks_app.connectors.webhook import WebhookConnector
+
+_connectors: dict[str, Connector] = {}
+
+
+class UnknownConnector(LookupError):
+    """No connector of this kind is registered."""
+
+
+def register(connector: Connector) -> None:
+    """Make a connector known by its `kind`. Raises ValueError where the kind is taken."""
+    if connector.kind in _connectors:
+        raise ValueError(f"a connector of kind {connector.kind!r} is registered already")
+    _connectors[connector.kind] = connector
+
+
+def connector_for(kind: str) -> Connector:
+    """Find the connector of a kind. Raises UnknownConnector."""
+    try:
+        return _connectors[kind]
+    except KeyError:
+        raise UnknownConnector(kind) from None
+
+
+def kinds() -> tuple[str, ...]:
+    """List the kinds that are registered, in alphabetical order."""
+    return tuple(sorted(_connectors))
+
+
+register(WebhookConnector())

@@ -1,0 +1,122 @@
+"""Signed webhooks: Standard Webhooks headers over the body, and what each answer means.
+
+2xx is success, 410 says "leave me alone", everything else is a failure that the schedule retries.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final
+
+import orjson
+
+from tasks_app.connectors.base import EXCERPT_BYTES, Envelope, ErrorCode, Outcome, Verdict
+from tasks_app.connectors.headers import is_reserved
+from tasks_app.connectors.http import Answer, Door, DoorFailure
+from tasks_app.connectors.retry_after import parse_retry_after
+from tasks_app.security.signing import sign
+from tasks_app.version import VERSION
+
+USER_AGENT: Final = f"Aftercommit/{VERSION}"
+
+_CLASSES: Final = {3: ErrorCode.HTTP_3XX, 4: ErrorCode.HTTP_4XX, 5: ErrorCode.HTTP_5XX}
+
+
+def webhook_body(event: Mapping[str, Any]) -> bytes:
+    """Build the body `{"type", "timestamp", "data"}` of an event as the API shows it."""
+    return orjson.dumps({"type": event["type"], "timestamp": event["at"], "data": event})
+
+
+class WebhookConnector:
+    """POSTs the body, signed with every secret that is in force."""
+
+    kind: ClassVar[str] = "webhook"
+
+    async def send(self, envelope: Envelope, *, door: Door) -> Outcome:
+        """Make one attempt. Raises nothing but `asyncio.CancelledError`."""
+        started = time.perf_counter()
+        try:
+            answer = await door.request(
+                method=envelope.method,
+                url=envelope.url,
+                headers=webhook_headers(envelope, timestamp=int(time.time())),
+                body=envelope.body,
+                timeout=envelope.timeout,
+            )
+            return _judge(answer)
+        except DoorFailure as failure:
+            return _failed(failure)
+        except Exception as exc:  # noqa: BLE001 - a bug of ours must not end the drain
+            return Outcome(
+                verdict=Verdict.FAULT,
+                error=ErrorCode.FAULT,
+                detail=f"We could not send: {type(exc).__name__}.",
+                phases={},
+                duration_ms=(time.perf_counter() - started) * 1000,
+            )
+
+
+def webhook_headers(envelope: Envelope, *, timestamp: int) -> dict[str, str]:
+    """Build the headers of one attempt; the destination's own never replace ours.
+
+    `timestamp` is in Unix seconds, fresh for each attempt. Raises BadSecret.
+    """
+    headers = {name: value for name, value in envelope.headers.items() if not is_reserved(name)}
+    headers |= {
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+        "Idempotency-Key": envelope.message_id,
+        "webhook-id": envelope.message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": sign(
+            secrets=envelope.secrets,
+            message_id=envelope.message_id,
+            timestamp=timestamp,
+            body=envelope.body,
+        ),
+        "webhook-attempt": str(envelope.attempt),
+        "webhook-sequence": str(envelope.sequence),
+    }
+    if envelope.traceparent:
+        headers["traceparent"] = envelope.traceparent
+    return headers
+
+
+def _judge(answer: Answer) -> Outcome:
+    is_success = 200 <= answer.status < 300
+    verdict = Verdict.SUCCEEDED if is_success else Verdict.FAILED
+    if answer.status == 410:
+        verdict = Verdict.GONE
+    error = ErrorCode.NONE if is_success else _CLASSES.get(answer.status // 100)
+    return Outcome(
+        verdict=verdict,
+        status_code=answer.status,
+        error=ErrorCode.PROTOCOL_ERROR if error is None else error,
+        detail="" if is_success else f"The destination answered {answer.status}.",
+        retry_after=None if is_success else _retry_after(answer),
+        excerpt=_excerpt(answer.body),
+        phases=answer.phases,
+        duration_ms=answer.duration_ms,
+    )
+
+
+def _retry_after(answer: Answer) -> float | None:
+    value = answer.headers.get("Retry-After")
+    return None if value is None else parse_retry_after(value, now=datetime.now(UTC))
+
+
+def _excerpt(body: bytes) -> str:
+    # NUL is legal JSON text and UTF-8, and the one character PostgreSQL's text refuses.
+    return body[:EXCERPT_BYTES].decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def _failed(failure: DoorFailure) -> Outcome:
+    return Outcome(
+        verdict=Verdict.FAULT if failure.ours else Verdict.FAILED,
+        status_code=failure.status_code,
+        error=failure.code,
+        detail=failure.detail,
+        failed_phase=failure.phase.value,
+        phases=failure.phases,
+        duration_ms=failure.duration_ms,
+    )
