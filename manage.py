@@ -7,5 +7,7 @@ import sys
 from django.core.management import execute_from_command_line
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["up"]:  # before there is any server: see config/settings/launch.py
+        os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.launch"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
     execute_from_command_line(sys.argv)

@@ -13,6 +13,11 @@ from typing import TypeVar
 from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
+# A developer's machine needs no secrets of its own; those of `make up` come before these.
+LOCAL = {
+    "SECRET_KEY": "local-only-not-a-secret",
+    "ENCRYPTION_KEYS": "local:bG9jYWwtb25seS1ub3QtYS1zZWNyZXQtMzItYnl0ZXM=",
+}
 CHECKOUT = Path(__file__).resolve().parent.parent
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -97,7 +102,7 @@ def beside_up() -> dict[str, str]:
 
 def _values() -> dict[str, str]:
     local = os.environ.get("DJANGO_SETTINGS_MODULE", "").endswith(".local")
-    return {**(beside_up() if local else {}), **os.environ}
+    return {**(LOCAL | beside_up() if local else {}), **os.environ}
 
 
 env = Environment(_values())

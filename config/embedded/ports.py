@@ -17,7 +17,6 @@ from config.embedded.secret_file import write_private
 
 RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LOWEST, FALLBACK_CEILING = 12_000, 32_768
-ANY = ("0.0.0.0", "::")  # noqa: S104 — asked about, never listened on
 _choice = random.SystemRandom()
 
 
@@ -39,14 +38,20 @@ def free_port(*, avoid: Collection[int] = ()) -> int:
         return number
 
 
-def remembered_ports(names: Iterable[str], path: Path) -> dict[str, int]:
-    """Return a free port for each name: last time's where it is still free, else a new one."""
+def remembered_ports(
+    names: Iterable[str], path: Path, *, avoid: Collection[int] = ()
+) -> dict[str, int]:
+    """Return a free port for each name: last time's where it is still free, else a new one.
+
+    ``avoid`` names ports that are free now and will be needed.
+    """
     known = _read(path)
     ports: dict[str, int] = {}
     for name in names:
-        last = known.get(name)
-        good = last is not None and last not in ports.values() and is_free(last)
-        ports[name] = last if good and last else free_port(avoid=ports.values())
+        taken = {*avoid, *ports.values()}
+        last = known.get(name, 0)
+        good = last > 0 and last not in taken and is_free(last)
+        ports[name] = last if good else free_port(avoid=taken)
     write_private(path, json.dumps({**known, **ports}, indent=1) + "\n")
     return ports
 

@@ -85,6 +85,7 @@ class Postgres:
             command=(str(program), "-D", str(self._data), *flags),
             environment=plain_environment(self._home),
             account=self._account,
+            umask=0o077,
             stop_signal=signal.SIGINT,  # "fast": sessions end, nothing needs recovery
             grace=20.0,
             before_start=self.clear_leftovers,

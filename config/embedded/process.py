@@ -39,6 +39,7 @@ class ProcessSpec:
     directory: Path = Path("/")
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    umask: int = -1  # -1: as ours
     grace: float = 10.0  # seconds between the stop signal and SIGKILL
     before_start: Callable[[], None] = _nothing
     is_ready: Callable[[], bool] = _always
@@ -53,7 +54,7 @@ def spawn_options(spec: ProcessSpec) -> dict[str, Any]:
         "stdout": subprocess.PIPE,
         "stderr": subprocess.STDOUT,
         "start_new_session": True,
-        "umask": 0o077 if spec.account is not None else -1,
+        "umask": spec.umask,
         "preexec_fn": _die_with(os.getpid(), spec.stop_signal),
         **as_account(spec.account),
     }

@@ -44,6 +44,7 @@ class Valkey:
             command=(str(valkey_program(self._account)), str(self._folder / "valkey.conf")),
             environment=plain_environment(self._home),
             account=self._account,
+            umask=0o077,
             stop_signal=signal.SIGTERM,
             grace=10.0,
             is_ready=self.is_ready,

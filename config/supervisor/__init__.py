@@ -1,0 +1,1 @@
+"""One process tree with one log: starts processes, starts them again, ends them in order."""
