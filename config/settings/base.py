@@ -22,7 +22,6 @@ USE_I18N = False
 STATIC_URL = "/static/"
 STATIC_ROOT = env.text("STATIC_ROOT", str(CHECKOUT / ".data" / "static"))
 APPEND_SLASH = True
-FORMS_URLFIELD_ASSUME_HTTPS = True
 
 INSTALLED_APPS = [
     "daphne",  # before staticfiles: its runserver serves everything in one process

@@ -1,0 +1,33 @@
+"""One table says who may do what; what it does not say is forbidden."""
+
+import pytest
+
+from tasks_app.access import OF_ROLE, Capability, capabilities
+from tasks_app.models import Role, Scope
+
+LADDER = [Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER]
+
+
+def test_every_role_and_scope_is_in_the_table() -> None:
+    assert set(OF_ROLE) == set(Role.values)
+    assert all(capabilities(Role.OWNER, scope) for scope in Scope.values)
+
+
+@pytest.mark.parametrize(("lower", "higher"), list(zip(LADDER, LADDER[1:], strict=False)))
+def test_each_role_may_do_what_those_before_it_may(lower: str, higher: str) -> None:
+    assert capabilities(lower) < capabilities(higher)
+
+
+@pytest.mark.parametrize("role", LADDER)
+@pytest.mark.parametrize("scope", Scope.values)
+def test_a_key_never_exceeds_its_members_role(role: str, scope: str) -> None:
+    assert capabilities(role, scope) <= capabilities(role)
+
+
+def test_a_read_key_of_an_owner_only_reads() -> None:
+    assert capabilities(Role.OWNER, Scope.READ) == {Capability.READ}
+
+
+@pytest.mark.parametrize(("role", "scope"), [("", None), ("root", None), (Role.OWNER, "all")])
+def test_what_is_unknown_may_do_nothing(role: str, scope: str | None) -> None:
+    assert capabilities(role, scope) == frozenset()

@@ -1,0 +1,61 @@
+"""A wrong value stops the start with a sentence that names its variable."""
+
+import ipaddress
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.env import Environment
+from config.settings.database import databases, parse_database_url
+
+Read = Callable[[Environment], object]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("yess", lambda env: env.boolean("NAME", False)),
+        ("ten", lambda env: env.integer("NAME", 1, low=0, high=10)),
+        ("11", lambda env: env.integer("NAME", 1, low=0, high=10)),
+        ("-1", lambda env: env.integer("NAME", 1, low=0, high=10)),
+        ("١", lambda env: env.integer("NAME", 1, low=0, high=10)),
+        ("green", lambda env: env.choice("NAME", "red", ("red", "blue"))),
+        ("10.0.0.300/8", lambda env: env.parsed("NAME", None, ipaddress.ip_network)),
+        ("mysql://x@y/z", lambda env: env.parsed("NAME", None, parse_database_url)),
+    ],
+)
+def test_a_wrong_value_names_its_variable(value: str, read: Read) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME"):
+        read(Environment({"NAME": value}))
+
+
+def test_a_missing_value_without_default_names_its_variable() -> None:
+    with pytest.raises(ImproperlyConfigured, match="SECRET_KEY"):
+        Environment({}).text("SECRET_KEY")
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("from-the-file\n")
+    assert Environment({"KEY_FILE": str(path)}).text("KEY") == "from-the-file"
+
+
+def test_a_file_that_cannot_be_read_names_its_variable(tmp_path: Path) -> None:
+    with pytest.raises(ImproperlyConfigured, match="KEY_FILE"):
+        Environment({"KEY_FILE": str(tmp_path / "none")}).text("KEY")
+
+
+def test_a_database_url_may_hold_escapes_and_a_socket_folder() -> None:
+    parsed = parse_database_url("postgresql://us%40er:p%2Fw@/name?host=/run/pg&port=5433")
+    assert (parsed["USER"], parsed["PASSWORD"]) == ("us@er", "p/w")
+    assert (parsed["NAME"], parsed["HOST"], parsed["PORT"]) == ("name", "/run/pg", "5433")
+    assert parsed["OPTIONS"] == {}
+
+
+@pytest.mark.parametrize("role", ["command", "api", "stream", "worker", "beat"])
+def test_every_role_bounds_its_statements_and_only_the_stream_has_a_pool(role: str) -> None:
+    profile = databases("postgresql://a@b/c", role)["default"]
+    assert "statement_timeout" in profile["OPTIONS"]["options"]
+    assert ("pool" in profile["OPTIONS"]) == (role == "stream")
