@@ -76,9 +76,14 @@ _SIIT: Final = IPv6Network("::ffff:0:0:0/96")
 _ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})
 
 
-def parse_networks(text: str) -> tuple[Network, ...]:
-    """Read a comma-separated list of CIDRs. Raises ValueError naming the part that is wrong."""
-    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+def read_networks(networks: Iterable[Network | str]) -> tuple[Network, ...]:
+    """Read CIDRs, or networks as they are. Raises ValueError naming the one that is wrong."""
+    return _read_networks(tuple(networks))
+
+
+@lru_cache(maxsize=64)
+def _read_networks(networks: tuple[Network | str, ...]) -> tuple[Network, ...]:
+    return tuple(ip_network(network) for network in networks)
 
 
 def _carried(address: IPv6Address) -> IPv4Address | None:
@@ -136,7 +141,7 @@ def _may_reach(address: Address, networks: tuple[Network, ...]) -> bool:
     return carried is None or _may_reach(carried, networks)
 
 
-def vet_address(address: Address | str, allowed_networks: Iterable[Network] = ()) -> Address:
+def vet_address(address: Address | str, allowed_networks: Iterable[Network | str] = ()) -> Address:
     """Give the address back where it may be sent to. Raises BlockedTarget where it may not.
 
     `allowed_networks` opens inside networks; a metadata service is opened only by its own /32 or
@@ -147,6 +152,6 @@ def vet_address(address: Address | str, allowed_networks: Iterable[Network] = ()
     except ValueError:
         raise BlockedTarget("address_invalid", "This is not an IP address.") from None
     scoped = isinstance(parsed, IPv6Address) and parsed.scope_id is not None
-    if scoped or not _may_reach(parsed, tuple(allowed_networks)):
+    if scoped or not _may_reach(parsed, read_networks(allowed_networks)):
         raise BlockedTarget("address_not_allowed", "The address is not one we may send to.")
     return parsed

@@ -14,7 +14,7 @@ EncryptionError
 import os
 import re
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -54,10 +54,14 @@ class KeyRing:
         self._current = next(iter(keys))
 
     @classmethod
-    def parse(cls, text: str) -> "KeyRing":
-        """Read a comma-separated list of `id:base64(32 bytes)`. Raises BadKeyRing, never a key."""
+    def parse(cls, keys_given: str | Iterable[str]) -> "KeyRing":
+        """Read `id:base64(32 bytes)` items, comma-separated where they are one text.
+
+        Raises BadKeyRing, whose message never has a key in it.
+        """
         keys: dict[str, bytes] = {}
-        for part in (part.strip() for part in text.split(",") if part.strip()):
+        items = keys_given.split(",") if isinstance(keys_given, str) else keys_given
+        for part in (item.strip() for item in items if item.strip()):
             match = _KEY.fullmatch(part)
             if match is None or match[1] in keys:
                 raise BadKeyRing("a key ring is a list of id:base64(32 bytes) with unlike ids")

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import idna
 
-from tasks_app.security.addresses import Address, Network, is_listed, vet_address
+from tasks_app.security.addresses import Address, Network, is_listed, read_networks, vet_address
 from tasks_app.security.refusal import BlockedTarget
 
 __all__ = ["BlockedTarget", "Target", "vet_address", "vet_port", "vet_url"]
@@ -62,12 +62,12 @@ class Target:
         return f"{self.scheme}://{host}{port}{self.path}"
 
 
-def vet_url(url: str, *, allowed_networks: Iterable[Network] = ()) -> Target:
+def vet_url(url: str, *, allowed_networks: Iterable[Network | str] = ()) -> Target:
     """Take a URL apart where we may send to it. Raises BlockedTarget where we may not.
 
     A name is not resolved here; the addresses behind it are vetted when the connection is made.
     """
-    networks = tuple(allowed_networks)
+    networks = read_networks(allowed_networks)
     target = parse_url(url)
     if target.address is not None:
         vet_address(target.address, networks)

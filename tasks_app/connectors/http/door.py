@@ -26,7 +26,7 @@ from tasks_app.connectors.http.diagnosis import diagnose
 from tasks_app.connectors.http.vetted import TimedRequest, VettedConnector, VettingResolver
 from tasks_app.connectors.names import Names, Resolve, resolve_with_system
 from tasks_app.connectors.stopwatch import Stopwatch, running
-from tasks_app.security.addresses import Network
+from tasks_app.security.addresses import Network, read_networks
 from tasks_app.security.ssrf import Target, vet_url
 
 ANSWER_BYTES: Final = 65_536
@@ -80,14 +80,14 @@ class Door:
     def __init__(
         self,
         *,
-        allowed_networks: Iterable[Network] = (),
+        allowed_networks: Iterable[Network | str] = (),
         connect_timeout: float = 5.0,
         limit: int = 512,
         names_ttl: float = 5.0,
         tls: ssl.SSLContext | None = None,
         resolve: Resolve = resolve_with_system,
     ) -> None:
-        self._networks = tuple(allowed_networks)
+        self._networks = read_networks(allowed_networks)
         self._slots = asyncio.Semaphore(limit)
         names = Names(resolve=resolve, ttl=names_ttl)
         self._connector = VettedConnector(
