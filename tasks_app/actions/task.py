@@ -5,11 +5,15 @@ in the order in which they changed it.
 """
 
 import uuid
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from django.db import IntegrityError, transaction
+import orjson
+from django.db import transaction
 from django.utils import timezone
 
+from tasks_app.actions.taken import refused_where_taken
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.record import NewEvent, Recorded, record_event
@@ -29,6 +33,14 @@ EDITABLE = [
     "metadata",
 ]
 URGENT = {Priority.URGENT, Priority.HIGH}
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+Versions = int | Collection[int] | None
+
+_EXTERNAL_ID_TAKEN = (
+    "task_external_id_once",
+    "/external_id",
+    "Another task has this external id.",
+)
 
 
 def create_task(*, workspace_id: uuid.UUID, fields: dict[str, Any], cause: Cause) -> Task:
@@ -38,7 +50,7 @@ def create_task(*, workspace_id: uuid.UUID, fields: dict[str, Any], cause: Cause
     """
     task = Task(workspace_id=workspace_id, created_by=cause.name, **fields)
     task.updated_at = task.created_at
-    with _unique_external_id(), transaction.atomic():
+    with refused_where_taken(*_EXTERNAL_ID_TAKEN), transaction.atomic():
         task.save(force_insert=True)
         _record(task, EventType.TASK_CREATED, cause)
     return task
@@ -48,22 +60,27 @@ def update_task(
     *,
     workspace_id: uuid.UUID,
     task_id: uuid.UUID,
-    fields: dict[str, Any],
+    fields: Mapping[str, Any],
     cause: Cause,
-    if_version: int | None = None,
+    if_version: Versions = None,
+    echoed: Mapping[str, Any] = NOTHING,
 ) -> Task:
     """Change a task; a change that changes nothing is not an event.
 
-    Raises NotFound, StaleVersion where ``if_version`` is not the task's, and Invalid where
-    the external id is taken.
+    ``echoed`` holds read-only fields that the caller sent back; they are compared while the row
+    is locked, so a client that repeats the version it has seen overwrites nothing newer.
+
+    Raises NotFound, StaleVersion where ``if_version`` names other versions than the task's,
+    and Invalid where the external id is taken or an echoed field differs.
     """
-    with _unique_external_id(), transaction.atomic():
+    with refused_where_taken(*_EXTERNAL_ID_TAKEN), transaction.atomic():
         task = locked_task(workspace_id, task_id, if_version)
         before = task_snapshot(task)
+        _refuse_changed(before, echoed)
         for name, value in fields.items():
             setattr(task, name, value)
         after = task_snapshot(task)
-        changes = {n: [before[n], after[n]] for n in EDITABLE if before[n] != after[n]}
+        changes = {n: [before[n], after[n]] for n in EDITABLE if _differ(before[n], after[n])}
         if changes:
             task.version += 1
             task.updated_at = timezone.now()
@@ -73,11 +90,11 @@ def update_task(
 
 
 def delete_task(
-    *, workspace_id: uuid.UUID, task_id: uuid.UUID, cause: Cause, if_version: int | None = None
+    *, workspace_id: uuid.UUID, task_id: uuid.UUID, cause: Cause, if_version: Versions = None
 ) -> None:
     """Delete a task; its log stays, and its last event tells of the deletion.
 
-    Raises NotFound, and StaleVersion where ``if_version`` is not the task's.
+    Raises NotFound, and StaleVersion where ``if_version`` names other versions than the task's.
     """
     with transaction.atomic():
         task = locked_task(workspace_id, task_id, if_version)
@@ -87,30 +104,36 @@ def delete_task(
         _record(task, EventType.TASK_DELETED, cause)
 
 
-def locked_task(workspace_id: uuid.UUID, task_id: uuid.UUID, if_version: int | None) -> Task:
+def locked_task(workspace_id: uuid.UUID, task_id: uuid.UUID, if_version: Versions) -> Task:
     """Return the task, its row locked until the transaction ends.
 
-    Raises NotFound, and StaleVersion where ``if_version`` is not the task's.
+    Raises NotFound, and StaleVersion where ``if_version`` names other versions than the task's.
     """
     tasks = Task.objects.in_workspace(workspace_id).with_sync()
     task = tasks.select_for_update(no_key=True, of=("self",)).filter(pk=task_id).first()
     if task is None:
         raise NotFound
-    if if_version is not None and task.version != if_version:
-        raise StaleVersion(f"The task is at version {task.version}, not {if_version}.")
+    wanted = {if_version} if isinstance(if_version, int) else if_version
+    if wanted is not None and task.version not in wanted:
+        raise StaleVersion(f"The task is at version {task.version}, which is not the one named.")
     return task
 
 
-class _unique_external_id:  # noqa: N801 - reads as a statement
-    """Turn the database's word on a taken external id into a refusal."""
+def _differ(old: Any, new: Any) -> bool:
+    """Compare as JSON: to Python 1, 1.0 and true are the same."""
+    sort = orjson.OPT_SORT_KEYS
+    return orjson.dumps(old, option=sort) != orjson.dumps(new, option=sort)
 
-    def __enter__(self) -> None:
-        return None
 
-    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        if isinstance(error, IntegrityError) and "task_external_id_once" in str(error):
-            taken = FieldError("/external_id", "unique", "Another task has this external id.")
-            raise Invalid(errors=(taken,)) from error
+def _refuse_changed(before: Mapping[str, Any], echoed: Mapping[str, Any]) -> None:
+    """Raise Invalid where a read-only field is not as it is."""
+    changed = tuple(
+        FieldError(f"/{name}", "read_only", "This field is read-only and differs.")
+        for name, value in echoed.items()
+        if _differ(before[name], value)
+    )
+    if changed:
+        raise Invalid(errors=changed)
 
 
 def _record(task: Task, kind: EventType, cause: Cause, **data: Any) -> Recorded:

@@ -1,0 +1,166 @@
+"""Destinations: create, change, delete, pause, resume, rotate the secret, test.
+
+Each is one transaction that ends in the log. Lock order: the destination's row, then the head.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from tasks_app.actions.taken import refused_where_taken
+from tasks_app.events.catalogue import EventType
+from tasks_app.events.cause import Cause
+from tasks_app.events.record import NewEvent, Recorded, record_event
+from tasks_app.events.snapshot import destination_snapshot
+from tasks_app.exceptions import NotFound
+from tasks_app.models import Delivery, Destination, DestinationCounter, DestinationState
+from tasks_app.models.sealed import seal_secret
+from tasks_app.security.signing import new_secret
+
+OLD_SECRET_LIVES: Final = timedelta(hours=24)
+
+_NAME_TAKEN: Final = ("destination_name_once", "/name", "Another destination has this name.")
+
+
+def create_destination(
+    *, workspace_id: uuid.UUID, fields: Mapping[str, Any], cause: Cause, secret: str = ""
+) -> tuple[Destination, str]:
+    """Create a destination; return it with its secret, in plain this once.
+
+    Raises Invalid where the name is taken.
+    """
+    plain = secret or new_secret()
+    destination = Destination(workspace_id=workspace_id, **fields)
+    destination.sealed_secret = seal_secret(destination_id=destination.pk, plain=plain)
+    with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
+        destination.save(force_insert=True)
+        DestinationCounter.objects.create(destination_id=destination.pk)
+        _record(destination, EventType.DESTINATION_CREATED, cause)
+    return destination, plain
+
+
+def change_destination(
+    *,
+    workspace_id: uuid.UUID,
+    destination_id: uuid.UUID,
+    fields: Mapping[str, Any],
+    cause: Cause,
+) -> Destination:
+    """Change a destination; a change that changes nothing is not an event.
+
+    Deliveries that wait go out by the new settings. Raises NotFound, and Invalid where the
+    name is taken.
+    """
+    with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
+        destination = locked_destination(workspace_id, destination_id)
+        changed = [name for name, value in fields.items() if getattr(destination, name) != value]
+        if changed:
+            _save(destination, **{name: fields[name] for name in changed})
+            _record(destination, EventType.DESTINATION_CHANGED, cause, changed=sorted(changed))
+    return destination
+
+
+@transaction.atomic
+def delete_destination(*, workspace_id: uuid.UUID, destination_id: uuid.UUID, cause: Cause) -> None:
+    """Delete a destination; the sweep then cancels what waits for it, and the log says so.
+
+    Raises NotFound.
+    """
+    destination = locked_destination(workspace_id, destination_id)
+    _save(destination, deleted_at=timezone.now())
+    _record(destination, EventType.DESTINATION_DELETED, cause)
+
+
+@transaction.atomic
+def pause_destination(
+    *, workspace_id: uuid.UUID, destination_id: uuid.UUID, cause: Cause, reason: str = ""
+) -> Destination:
+    """Stop sending; deliveries wait and none is dropped. Raises NotFound."""
+    destination = locked_destination(workspace_id, destination_id)
+    if destination.state != DestinationState.PAUSED:
+        _save(destination, state=DestinationState.PAUSED, paused_reason=reason)
+        _record(destination, EventType.DESTINATION_PAUSED, cause)
+    return destination
+
+
+@transaction.atomic
+def resume_destination(
+    *, workspace_id: uuid.UUID, destination_id: uuid.UUID, cause: Cause
+) -> Destination:
+    """Send again what waits, in order, also before a Retry-After is over. Raises NotFound."""
+    destination = locked_destination(workspace_id, destination_id)
+    if destination.state != DestinationState.ACTIVE or destination.blocked_until is not None:
+        _save(destination, state=DestinationState.ACTIVE, paused_reason="", blocked_until=None)
+        _record(destination, EventType.DESTINATION_RESUMED, cause)
+    return destination
+
+
+@transaction.atomic
+def rotate_secret(
+    *, workspace_id: uuid.UUID, destination_id: uuid.UUID, cause: Cause
+) -> tuple[Destination, str]:
+    """Give a destination a new secret; return it in plain this once. The old one signs on for 24 h.
+
+    A secret that was already old is forgotten: two sign at most. Raises NotFound.
+    """
+    destination = locked_destination(workspace_id, destination_id)
+    plain = new_secret()
+    _save(
+        destination,
+        sealed_old_secret=destination.sealed_secret,
+        sealed_secret=seal_secret(destination_id=destination.pk, plain=plain),
+        old_secret_expires_at=Now() + OLD_SECRET_LIVES,
+    )
+    destination.refresh_from_db(fields=["old_secret_expires_at"])
+    _record(destination, EventType.DESTINATION_SECRET_ROTATED, cause)
+    return destination, plain
+
+
+@transaction.atomic
+def ping_destination(
+    *, workspace_id: uuid.UUID, destination_id: uuid.UUID, cause: Cause
+) -> Delivery:
+    """Queue a ``ping`` for one destination; return its delivery. Raises NotFound."""
+    destination = locked_destination(workspace_id, destination_id)
+    recorded = _record(destination, EventType.PING, cause, only=destination.pk)
+    return Delivery.objects.get(destination=destination, event_seq=recorded.seq)
+
+
+def locked_destination(workspace_id: uuid.UUID, destination_id: uuid.UUID) -> Destination:
+    """Return the destination, its row locked until the transaction ends. Raises NotFound."""
+    rows = Destination.objects.in_workspace(workspace_id).select_for_update(no_key=True)
+    destination = rows.filter(pk=destination_id).first()
+    if destination is None:
+        raise NotFound
+    return destination
+
+
+def _save(destination: Destination, **values: Any) -> None:
+    for name, value in values.items():
+        setattr(destination, name, value)
+    destination.updated_at = timezone.now()
+    destination.save(update_fields=[*values, "updated_at"])
+
+
+def _record(
+    destination: Destination,
+    kind: EventType,
+    cause: Cause,
+    *,
+    only: uuid.UUID | None = None,
+    **data: Any,
+) -> Recorded:
+    return record_event(
+        NewEvent(
+            workspace_id=destination.workspace_id,
+            type=kind,
+            cause=cause,
+            only=only,
+            data={"destination": destination_snapshot(destination), **data},
+        )
+    )

@@ -1,0 +1,1 @@
+"""Reads that span models, or that must be one statement."""
