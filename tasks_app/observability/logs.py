@@ -30,7 +30,12 @@ def _shared() -> list[Any]:
 def _renderer(*, as_json: bool) -> list[Any]:
     if as_json:
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    return [structlog.dev.ConsoleRenderer(colors=False, sort_keys=False, pad_event_to=0)]
+    # A plain traceback: the pretty one prints local variables, and with them secrets.
+    plain = structlog.dev.plain_traceback
+    console = structlog.dev.ConsoleRenderer(
+        colors=False, sort_keys=False, pad_event_to=0, exception_formatter=plain
+    )
+    return [console]
 
 
 def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
