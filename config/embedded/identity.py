@@ -30,6 +30,15 @@ def birth(pid: int) -> str | None:
     return None if fields[0] in "ZX" else f"{boot}/{fields[19]}"
 
 
+def parent(pid: int) -> int:
+    """Return the pid of the process's parent; 0 where that can't be known."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[1])
+
+
 def works_in(pid: int, folder: Path) -> bool | None:
     """Tell whether the process's working folder is this one; None where that can't be known."""
     try:

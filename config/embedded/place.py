@@ -13,7 +13,7 @@ from config.embedded.account import Account, can_enter, unprivileged_account
 from config.embedded.trouble import CannotStart
 
 SYSTEM_HOME = Path("/var/lib/aftercommit")
-POINTER = "servers"
+POINTER = "servers-are-in"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

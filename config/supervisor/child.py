@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections import deque
+from collections.abc import Callable
 
 from config.embedded.identity import MARK
 from config.embedded.process import ProcessSpec, spawn_options
@@ -18,6 +19,32 @@ LOOP_WINDOW = 20.0
 LOOP_DEATHS = 3
 
 
+class Ears(asyncio.SubprocessProtocol):
+    """Hears a process: its lines, its end, and the end of all who share its output.
+
+    ``asyncio.subprocess`` knows the last two only together, and would not see a main end
+    whose children live on.
+    """
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self.exited = asyncio.Event()
+        self.silent = asyncio.Event()
+        self._cutter = LineCutter(take)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
+        """Pass on whole lines."""
+        self._cutter.feed(data)
+
+    def process_exited(self) -> None:
+        """Note that the process itself has ended."""
+        self.exited.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Note that nobody holds its output any more."""
+        self._cutter.end()
+        self.silent.set()
+
+
 class Child:
     """Keeps one process running until it is told to stop."""
 
@@ -25,7 +52,7 @@ class Child:
         self.spec = spec
         self._log = log
         self._run = run
-        self._process: asyncio.subprocess.Process | None = None
+        self._pid: int | None = None
         self._stopping = asyncio.Event()
         self._deaths: deque[float] = deque(maxlen=len(PAUSES))
         self._keeper: asyncio.Task[None] | None = None
@@ -54,7 +81,7 @@ class Child:
     @property
     def running(self) -> bool:
         """Tell whether its process is there."""
-        return self._process is not None
+        return self._pid is not None
 
     async def _keep(self) -> None:
         while not self._stopping.is_set():
@@ -74,25 +101,22 @@ class Child:
             return 0
         options = spawn_options(self.spec)
         options["env"][MARK] = self._run.mark
+        ears = Ears(lambda line: self._log.say(self.spec.name, line))
         # The child's death signal hangs on the thread that forks: this one lives as long as we.
-        process = await asyncio.create_subprocess_exec(*self.spec.command, **options)
-        self._process = process
-        self._run.record(self.spec.name, process.pid)
-        reader = asyncio.create_task(self._listen(process))
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.subprocess_exec(lambda: ears, *self.spec.command, **options)
+        self._pid = transport.get_pid()
+        self._run.record(self.spec.name, self._pid)
         try:
-            return await process.wait()
+            await ears.exited.wait()
         finally:
             # A main that was killed may leave children that go on serving its port.
             self._kill_group()
-            self._process = None
+            self._pid = None
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(reader, timeout=1.0)
-
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        cutter = LineCutter(lambda line: self._log.say(self.spec.name, line))
-        while process.stdout is not None and (data := await process.stdout.read(65_536)):
-            cutter.feed(data)
-        cutter.end()
+                await asyncio.wait_for(ears.silent.wait(), timeout=1.0)
+            transport.close()
+        return transport.get_returncode() or 0
 
     async def _pause(self, code: int) -> None:
         now = time.monotonic()
@@ -110,14 +134,14 @@ class Child:
             await asyncio.wait_for(self._stopping.wait(), timeout=pause)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
+        if self._pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(self._process.pid, number)
+                os.kill(self._pid, number)
 
     def _kill_group(self) -> None:
-        if self._process is not None:
+        if self._pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._pid, signal.SIGKILL)
 
 
 def _ended(code: int) -> str:

@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 from typing import TextIO
 
-from config.embedded.identity import birth, end_processes, marked_processes
+from config.embedded.identity import birth, end_processes, marked_processes, parent
 from config.embedded.trouble import CannotStart
 
 
@@ -63,20 +63,24 @@ class RunFolder:
     def end_leftovers(self) -> list[str]:
         """End every process that an earlier run left behind; return the names of their files.
 
-        PostgreSQL first and apart: it gets the signal that closes sessions and writes a
-        checkpoint, and time for it.
+        PostgreSQL last and apart: it gets the signal that closes sessions and writes a
+        checkpoint, and time for it; its own children are its own to end.
         """
         names = self._names()
         alive = {name: pid for name in names if (pid := self._recorded_alive(name)) is not None}
         postgres = alive.get("postgres")
-        others = {pid for name, pid in alive.items() if name != "postgres"}
-        others |= set(marked_processes(self.mark)) - {os.getpid(), postgres}
-        end_processes(others, grace=3.0)
+        others = {*alive.values(), *self._marked()} - {postgres}
+        end_processes([pid for pid in others if parent(pid) != postgres], grace=3.0)
         if postgres is not None:
             end_processes([postgres], first=signal.SIGINT, grace=20.0)
+        # Once more, for what was born while its parent was being ended.
+        end_processes(self._marked(), first=signal.SIGKILL)
         for name in names:
             self.forget(name)
         return sorted(alive)
+
+    def _marked(self) -> set[int]:
+        return set(marked_processes(self.mark)) - {os.getpid()}
 
     def _names(self) -> list[str]:
         return [path.stem for path in self._folder.glob("*.pid") if path.stem != "up"]

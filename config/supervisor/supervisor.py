@@ -41,6 +41,7 @@ class Supervisor:
             return await child.run_once()
         finally:
             self._children.remove(child)
+            self._run.forget(spec.name)
 
     async def stop(self, order: Sequence[str]) -> None:
         """End all children, one name after the other; ``worker`` stands for worker-1, -2 …

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import pytest
 
-from config.embedded.place import Place, settle_place
+from config.embedded.place import POINTER, Place, settle_place
 from config.embedded.ports import free_port
 from config.embedded.postgres import THROW_AWAY, Postgres
 from config.embedded.server import Server
@@ -107,13 +107,22 @@ def _running(server: Server) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def _folder() -> Iterator[Place]:
+def throw_away_folder() -> Iterator[Path]:
+    """Yield a folder that the servers' account may enter; afterwards all of it is gone.
+
+    Also what lies outside for a DATA_DIR in it that the account could not enter.
+    """
     folder = Path(tempfile.mkdtemp(prefix="aftercommit-"))
     folder.chmod(0o711)
     try:
-        place = settle_place(folder / "data")
-        yield place
-        if place.moved:
-            shutil.rmtree(place.home, ignore_errors=True)
+        yield folder
     finally:
+        for pointer in folder.rglob(POINTER):
+            shutil.rmtree(pointer.read_text(encoding="utf-8").strip(), ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[Place]:
+    with throw_away_folder() as folder:
+        yield settle_place(folder / "data")

@@ -4,6 +4,7 @@ import io
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,10 +44,13 @@ def test_no_colour_into_a_file_or_where_no_color_is_set(tmp_path: Path) -> None:
 def test_a_reader_that_went_away_stops_nobody() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    log = Log(os.fdopen(writing, "w", buffering=1), colour=False)
+    stream = os.fdopen(writing, "w", buffering=1)
+    log = Log(stream, colour=False)
     for number in range(100):
         log.say("api", f"line {number}")
     log.close()
+    with pytest.raises(BrokenPipeError):
+        stream.close()
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 7))
