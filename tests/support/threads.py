@@ -35,9 +35,9 @@ def backend_pid() -> int:
         return int(cursor.fetchone()[0])
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until the condition holds; fail with ``what`` after DEADLINE."""
-    ends = time.monotonic() + DEADLINE
+def until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait until the condition holds; fail with ``what`` after ``seconds``."""
+    ends = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > ends:
             raise AssertionError(f"still not: {what}")
