@@ -45,6 +45,8 @@ class Envelope:
     timeout: float
     """Seconds for the whole attempt: DNS, connect, TLS, headers and body."""
     traceparent: str = ""
+    replay: str = ""
+    """`webhook-replay`: what sent it once more, out of its order. Empty for what goes its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,8 @@ def webhook_headers(envelope: Envelope, *, timestamp: int) -> dict[str, str]:
     }
     if envelope.traceparent:
         headers["traceparent"] = envelope.traceparent
+    if envelope.replay:
+        headers["webhook-replay"] = envelope.replay
     return headers
 
 

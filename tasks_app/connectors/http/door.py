@@ -12,6 +12,7 @@ Beneath is aiohttp: fast, and its cancelled requests give their connections back
 """
 
 import asyncio
+import io
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from tasks_app.security.ssrf import Target, vet_url
 
 ANSWER_BYTES: Final = 65_536
 MAX_ANSWER_HEADERS: Final = 128
+LARGE_BODY: Final = 2**19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,11 @@ class Door:
         """How many connections are in use now."""
         return len(self._connector._acquired)
 
+    @property
+    def idle(self) -> int:
+        """How many connections wait to be used again."""
+        return sum(map(len, self._connector._conns.values()))
+
     async def request(
         self,
         *,
@@ -157,7 +164,7 @@ class Door:
             method,
             _wire_url(target),
             headers={**headers, "Accept-Encoding": "identity"},
-            data=body or None,
+            data=_payload(body),
             allow_redirects=False,
         )
         try:
@@ -178,6 +185,11 @@ class Door:
             duration_ms=watch.stop(),
             phases=watch.phases,
         )
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO | None:
+    """Let a large body be written piece by piece, so that it does not hold up the loop."""
+    return io.BytesIO(body) if len(body) > LARGE_BODY else body or None
 
 
 async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:

@@ -1,11 +1,11 @@
 """aiohttp's three seams that the Door uses: which addresses, which connection, when it was sent.
 
 Private names of aiohttp that are relied on: `TCPConnector._factory`, `._release`, `._conns`,
-`ClientRequest._body`. tests/integration/test_door_seams.py fails where one of them changes.
+`ResponseHandler._payload`, `ClientRequest._body`; in door.py `ClientSession._retry_connection`,
+`TCPConnector._acquired`. tests/integration/outbound/test_door.py fails where one of them changes.
 """
 
 import socket
-from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -54,12 +54,24 @@ class VettingResolver(AbstractResolver):
         await self._names.aclose()
 
 
+class _Handler(ResponseHandler):
+    """Tells whoever reads the body of an error at once.
+
+    aiohttp 3.14 closes the connection at a malformed chunk and leaves the reader waiting.
+    """
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        super().set_exception(exc, *cause)
+        body = self._payload
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(exc)
+
+
 class VettedConnector(aiohttp.TCPConnector):
     """Tells the stopwatch what happens, checks the peer and bounds what lies idle."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        make: Callable[[], ResponseHandler] = self._factory
 
         def opened() -> ResponseHandler:
             # Called when TCP stands and before TLS begins.
@@ -67,7 +79,7 @@ class VettedConnector(aiohttp.TCPConnector):
             watch.is_fresh = True
             if watch.is_tls:
                 watch.enter(Phase.TLS)
-            return make()
+            return _Handler(self._loop)
 
         self._factory = opened  # type: ignore[assignment]
 
