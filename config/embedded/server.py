@@ -18,6 +18,7 @@ class Server:
         self._spec = spec
         self._process: subprocess.Popen[bytes] | None = None
         self._said: deque[str] = deque(maxlen=50)
+        self._ear: threading.Thread | None = None
 
     @property
     def pid(self) -> int:
@@ -30,7 +31,8 @@ class Server:
         """Start and wait until it is ready; raises CannotStart with its last words otherwise."""
         self._spec.before_start()
         self._process = subprocess.Popen(self._spec.command, **spawn_options(self._spec))
-        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        self._ear = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
+        self._ear.start()
         end = time.monotonic() + patience
         while not self._spec.is_ready():
             if self._process.poll() is not None or time.monotonic() > end:
@@ -69,6 +71,8 @@ class Server:
         if self._process is not None:
             self._process.wait()
             self._process = None
+        if self._ear is not None:
+            self._ear.join(timeout=2)  # a child of its own may hold the pipe a little longer
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         """Keep its last words and never let its pipe fill up."""

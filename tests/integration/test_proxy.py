@@ -1,0 +1,268 @@
+"""The proxy: one address, routes, limits, and patience with what is being started again."""
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from config.embedded.account import can_run
+from config.embedded.caddy import caddy
+from config.embedded.place import settle_place
+from config.embedded.ports import free_port, is_free
+from config.embedded.server import Server
+from tests.support.servers import throw_away_folder
+
+CADDYFILE = Path(__file__).resolve().parents[2] / "Caddyfile"
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """Answers with what it was asked, and counts."""
+
+    protocol_version = "HTTP/1.0"  # one request a connection: none outlives its server
+    name: ClassVar[str]
+    asked: ClassVar[list[str]]
+    go_on: ClassVar[threading.Event]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path == "/api/v1/events/stream":
+            self._stream()
+        else:
+            self._answer(b"")
+
+    def do_POST(self) -> None:
+        self.asked.append(self.path)
+        self._answer(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+    def _answer(self, body: bytes) -> None:
+        text = json.dumps(
+            {"by": self.name, "path": self.path, "size": len(body), "headers": dict(self.headers)}
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("ETag", '"7"')
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def _stream(self) -> None:
+        """Send a first event, and the second only once the test has seen the first."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write(b"data: 1\n\n")
+        self.go_on.wait(30)
+        self.wfile.write(b"data: 2\n\n")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def handler(name: str) -> type[Upstream]:
+    fresh = {"name": name, "asked": [], "go_on": threading.Event()}
+    return type(f"{name.title()}Upstream", (Upstream,), fresh)
+
+
+@contextmanager
+def upstream(port: int, kind: type[Upstream]) -> Iterator[None]:
+    server = ThreadingHTTPServer(("127.0.0.1", port), kind)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass
+class Proxy:
+    port: int
+    api: int
+    stream: int
+    static: Path
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            answer = connection.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[Proxy]:
+    with throw_away_folder() as folder:
+        place = settle_place(folder / "data")
+        static = place.home / "static"
+        static.mkdir(mode=0o755)
+        one = Proxy(port=free_port(), api=free_port(), stream=free_port(), static=static)
+        spec = caddy(
+            home=place.home,
+            caddyfile=CADDYFILE,
+            account=place.account,
+            port=one.port,
+            api=one.api,
+            streams=[one.stream],
+            static_root=static,
+        )
+        assert can_run(Path(spec.command[0]), place.account)
+        server = Server(replace(spec, is_ready=lambda: not is_free(one.port)))
+        server.start()
+        try:
+            yield one
+        finally:
+            server.stop()
+
+
+@pytest.mark.parametrize(
+    ("path", "by"),
+    [
+        ("/ws/tasks", "stream"),
+        ("/stream/readyz", "stream"),
+        ("/api/v1/tasks/", "api"),
+        ("/api/v1/stream/ticket/", "api"),
+        ("/api/v1/events/?after=1", "api"),
+        ("/healthz", "api"),
+        ("/", "api"),
+        ("/streams", "api"),
+    ],
+)
+def test_each_path_goes_to_whom_it_belongs(proxy: Proxy, path: str, by: str) -> None:
+    with upstream(proxy.api, handler("api")), upstream(proxy.stream, handler("stream")):
+        status, _, body = proxy.ask("GET", path)
+    answer = json.loads(body)
+    assert (status, answer["by"], answer["path"]) == (200, by, path)
+
+
+def test_an_event_is_passed_on_before_the_next_one_exists(proxy: Proxy) -> None:
+    kind = handler("stream")
+    with upstream(proxy.stream, kind):
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+        connection.request("GET", "/api/v1/events/stream")
+        answer = connection.getresponse()
+        assert answer.readline() == b"data: 1\n"
+        kind.go_on.set()
+        assert answer.read() == b"\ndata: 2\n\n"
+        connection.close()
+
+
+def test_etags_and_bodies_of_the_api_are_not_rewritten(proxy: Proxy) -> None:
+    with upstream(proxy.api, handler("api")):
+        _, headers, _ = proxy.ask("GET", "/api/v1/x", headers={"Accept-Encoding": "gzip, zstd"})
+    assert headers["etag"] == '"7"'
+    assert "content-encoding" not in headers
+
+
+def test_only_the_proxy_says_who_the_client_is(proxy: Proxy) -> None:
+    forged = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "Host": "localhost"}
+    with upstream(proxy.api, handler("api")):
+        _, _, body = proxy.ask("GET", "/", headers=forged)
+    seen = json.loads(body)["headers"]
+    assert seen["X-Forwarded-For"] == "127.0.0.1"
+    assert seen["X-Forwarded-Proto"] == "http"
+    assert seen["Host"] == "localhost"
+
+
+@pytest.mark.parametrize("size", [0, 1, 1024 * 1024])
+def test_a_body_of_up_to_one_mebibyte_arrives_whole(proxy: Proxy, size: int) -> None:
+    with upstream(proxy.api, handler("api")):
+        status, _, body = proxy.ask("POST", "/api/v1/tasks/", body=b"x" * size)
+    assert (status, json.loads(body)["size"]) == (200, size)
+
+
+@pytest.mark.parametrize("size", [1024 * 1024 + 1, 3_000_000])
+def test_a_larger_body_is_a_problem_of_its_own(proxy: Proxy, size: int) -> None:
+    with upstream(proxy.api, handler("api")):
+        status, headers, body = proxy.ask("POST", "/api/v1/tasks/", body=b"x" * size)
+    assert status == 413
+    assert headers["content-type"] == "application/problem+json"
+    assert json.loads(body)["status"] == 413
+
+
+def test_a_huge_body_is_refused_before_it_is_read(proxy: Proxy) -> None:
+    kind = handler("api")
+    with upstream(proxy.api, kind), socket.create_connection(("127.0.0.1", proxy.port)) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 413 ")
+    assert kind.asked == []
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_process_that_is_being_started_again_is_waited_for(proxy: Proxy, method: str) -> None:
+    answers: list[tuple[int, dict[str, str], bytes]] = []
+    kind = handler("api")
+    client = threading.Thread(
+        target=lambda: answers.append(proxy.ask(method, "/api/v1/tasks/", body=b"{}"))
+    )
+    client.start()
+    time.sleep(0.3)  # the proxy has met the closed port by now; were it not, it would not matter
+    with upstream(proxy.api, kind):
+        client.join()
+    assert answers[0][0] == 200
+    assert kind.asked == ["/api/v1/tasks/"]
+
+
+def test_a_process_that_stays_away_is_a_problem_that_says_when_to_try_again(proxy: Proxy) -> None:
+    status, headers, body = proxy.ask("GET", "/api/v1/tasks/")
+    assert status in {502, 503}
+    assert headers["content-type"] == "application/problem+json"
+    assert int(headers["retry-after"]) >= 1
+    assert headers["x-request-id"]
+    assert json.loads(body)["status"] == status
+
+
+def test_a_request_that_broke_off_is_not_sent_twice(proxy: Proxy) -> None:
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", proxy.api)) as server:
+
+        def drop() -> None:
+            connection, _ = server.accept()
+            asked.append(connection.recv(65_536))
+            connection.close()
+
+        threading.Thread(target=drop, daemon=True).start()
+        status, _, _ = proxy.ask("POST", "/api/v1/tasks/", body=b"{}")
+        server.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert status == 502
+    assert len(asked) == 1
+
+
+def test_static_files_are_served_compressed_and_nothing_beside_them(proxy: Proxy) -> None:
+    (proxy.static / "app.css").write_text("body { color: black }\n" * 200)
+    (proxy.static / "app.css").chmod(0o644)
+    status, headers, _ = proxy.ask("GET", "/static/app.css", headers={"Accept-Encoding": "gzip"})
+    assert (status, headers["content-encoding"]) == (200, "gzip")
+    for path in ("/static/", "/static/none.css"):
+        status, headers, _ = proxy.ask("GET", path)
+        assert (status, headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../caddy/Caddyfile", "/static/%2e%2e/caddy/Caddyfile", "/static/..%2fcaddy"]
+)
+def test_no_path_leads_out_of_the_static_files(proxy: Proxy, path: str) -> None:
+    with upstream(proxy.api, handler("api")):
+        status, _, body = proxy.ask("GET", path)
+    assert status == 404 or json.loads(body)["by"] == "api"
