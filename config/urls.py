@@ -1,5 +1,22 @@
 """Every HTTP route of `api`."""
 
-from django.urls import URLPattern, URLResolver
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from tasks_app.api.docs import DocsView, schema
+from tasks_app.api.health import healthz, readyz
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("api/v1/", include("tasks_app.api.urls")),
+    path("api/schema/", schema, name="schema"),
+    path("api/docs/", DocsView.as_view(), name="docs"),
+    path("api/auth/", include("rest_framework.urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "tasks_app.api.errors.bad_request"
+handler403 = "tasks_app.api.errors.permission_denied"
+handler404 = "tasks_app.api.errors.not_found"
+handler500 = "tasks_app.api.errors.server_error"

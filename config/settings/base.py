@@ -5,9 +5,11 @@ from config.settings.celery import *  # noqa: F403
 from config.settings.channels import *  # noqa: F403
 from config.settings.database import *  # noqa: F403
 from config.settings.delivery import *  # noqa: F403
+from config.settings.demo import *  # noqa: F403
 from config.settings.logs import *  # noqa: F403
 from config.settings.rest import *  # noqa: F403
 from config.settings.security import *  # noqa: F403
+from config.settings.stream import *  # noqa: F403
 
 BASE_DIR = CHECKOUT
 DEBUG = False

@@ -1,9 +1,25 @@
 """The HTTP API: deny by default, JSON in and out, problem+json for every refusal."""
 
-REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None}
+from typing import Any
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "tasks_app.api.auth.ApiKeyAuthentication",
+        "tasks_app.api.auth.WorkspaceSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["tasks_app.api.permissions.WorkspacePermission"],
+    "DEFAULT_RENDERER_CLASSES": ["tasks_app.api.rendering.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["tasks_app.api.rendering.StrictJsonParser"],
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "tasks_app.api.errors.problem_response",
+    "DEFAULT_THROTTLE_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
-SPECTACULAR_SETTINGS = {
+SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Aftercommit",
     "DESCRIPTION": "Tasks whose every committed change reaches every system and screen, in order.",
     "VERSION": "1",
@@ -15,4 +31,18 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1/",
     "COMPONENT_SPLIT_REQUEST": True,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "ENUM_NAME_OVERRIDES": {
+        "ActorKind": ["user", "api_key", "system"],
+        "DestinationKind": ["webhook"],
+        "TaskStatus": "tasks_app.models.Status",
+        "TaskPriority": "tasks_app.models.Priority",
+        "SyncState": "tasks_app.models.SyncState",
+        "DestinationState": "tasks_app.models.DestinationState",
+        "DeliveryState": "tasks_app.models.DeliveryState",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "tasks_app.api.schema.tell_common_parts",
+    ],
 }

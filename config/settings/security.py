@@ -1,24 +1,35 @@
 """Who may speak to us, and the keys that seal what we keep."""
 
 from config.env import env
+from tasks_app.security.cors import check_origin
+
+
+def origins(text: str) -> list[str]:
+    """Return a comma list of origins; raises ValueError where one is none, also for ``*``."""
+    return [check_origin(item.strip()) for item in text.split(",") if item.strip()]
+
 
 SECRET_KEY = env.text("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")
 ENCRYPTION_KEYS = env.items("ENCRYPTION_KEYS")
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
-CORS_ALLOWED_ORIGINS = env.items("CORS_ALLOWED_ORIGINS")
+CORS_ALLOWED_ORIGINS = env.parsed("CORS_ALLOWED_ORIGINS", "", origins)
 ALLOWED_ORIGINS = env.items("ALLOWED_ORIGINS")  # of WebSockets, beside the page's own host
 CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 
 MIDDLEWARE = [
+    "tasks_app.api.middleware.RequestIdMiddleware",
+    "tasks_app.api.middleware.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "tasks_app.api.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "tasks_app.api.middleware.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+LOGIN_REDIRECT_URL = "/api/docs/"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},

@@ -11,3 +11,4 @@ from config.settings.base import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 OUTBOUND_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+DEMO_ALLOWED = True

@@ -12,11 +12,12 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from tasks_app.actions.echoed import NOTHING, differ, refuse_changed
 from tasks_app.actions.taken import refused_where_taken
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.record import NewEvent, Recorded, record_event
-from tasks_app.events.snapshot import destination_snapshot
+from tasks_app.events.snapshot import destination_snapshot, moment
 from tasks_app.exceptions import NotFound
 from tasks_app.models import Delivery, Destination, DestinationCounter, DestinationState
 from tasks_app.models.sealed import seal_secret
@@ -36,6 +37,7 @@ def create_destination(
     """
     plain = secret or new_secret()
     destination = Destination(workspace_id=workspace_id, **fields)
+    destination.updated_at = destination.created_at
     destination.sealed_secret = seal_secret(destination_id=destination.pk, plain=plain)
     with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
         destination.save(force_insert=True)
@@ -50,15 +52,17 @@ def change_destination(
     destination_id: uuid.UUID,
     fields: Mapping[str, Any],
     cause: Cause,
+    echoed: Mapping[str, Any] = NOTHING,
 ) -> Destination:
     """Change a destination; a change that changes nothing is not an event.
 
     Deliveries that wait go out by the new settings. Raises NotFound, and Invalid where the
-    name is taken.
+    name is taken or a read-only field that the caller sent back differs.
     """
     with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
         destination = locked_destination(workspace_id, destination_id)
-        changed = [name for name, value in fields.items() if getattr(destination, name) != value]
+        refuse_changed(_read_only(destination), echoed)
+        changed = [n for n, value in fields.items() if differ(getattr(destination, n), value)]
         if changed:
             _save(destination, **{name: fields[name] for name in changed})
             _record(destination, EventType.DESTINATION_CHANGED, cause, changed=sorted(changed))
@@ -138,6 +142,18 @@ def locked_destination(workspace_id: uuid.UUID, destination_id: uuid.UUID) -> De
     if destination is None:
         raise NotFound
     return destination
+
+
+def _read_only(destination: Destination) -> dict[str, Any]:
+    return {
+        "id": str(destination.pk),
+        "state": destination.state,
+        "paused_reason": destination.paused_reason,
+        "blocked_until": moment(destination.blocked_until),
+        "old_secret_expires_at": moment(destination.old_secret_expires_at),
+        "created_at": moment(destination.created_at),
+        "updated_at": moment(destination.updated_at),
+    }
 
 
 def _save(destination: Destination, **values: Any) -> None:

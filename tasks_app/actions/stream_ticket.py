@@ -1,18 +1,18 @@
 """Stream tickets: one use, 30 s, for a WebSocket that can't send a header."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from django.db import connection
 
 from tasks_app.security.tickets import new_ticket
 
-TICKET_LIVES: Final = timedelta(seconds=30)
+TICKET_LIVES_SECONDS: Final = 30
 
 _INSERT: Final = """
     INSERT INTO stream_ticket (digest, membership_id, api_key_id, session_key, expires_at)
-    VALUES (%s, %s, %s, %s, statement_timestamp() + %s)
+    VALUES (%s, %s, %s, %s, statement_timestamp() + make_interval(secs => %s))
     RETURNING expires_at
 """
 
@@ -25,8 +25,10 @@ def create_ticket(
     It is bound to the member and to the key or the session that asked, so that it dies with them.
     """
     ticket = new_ticket()
-    values = [ticket.digest, membership_id, api_key_id, session_key, TICKET_LIVES]
     with connection.cursor() as cursor:
-        cursor.execute(_INSERT, values)
+        cursor.execute(
+            _INSERT,
+            [ticket.digest, membership_id, api_key_id, session_key, TICKET_LIVES_SECONDS],
+        )
         (expires_at,) = cursor.fetchone()
     return ticket.plain, expires_at

@@ -6,19 +6,18 @@ in the order in which they changed it.
 
 import uuid
 from collections.abc import Collection, Mapping
-from types import MappingProxyType
 from typing import Any
 
-import orjson
 from django.db import transaction
 from django.utils import timezone
 
+from tasks_app.actions.echoed import NOTHING, differ, refuse_changed
 from tasks_app.actions.taken import refused_where_taken
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.record import NewEvent, Recorded, record_event
 from tasks_app.events.snapshot import task_snapshot
-from tasks_app.exceptions import FieldError, Invalid, NotFound, StaleVersion
+from tasks_app.exceptions import NotFound, StaleVersion
 from tasks_app.models import Priority, Task
 
 EDITABLE = [
@@ -33,7 +32,6 @@ EDITABLE = [
     "metadata",
 ]
 URGENT = {Priority.URGENT, Priority.HIGH}
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 Versions = int | Collection[int] | None
 
 _EXTERNAL_ID_TAKEN = (
@@ -76,11 +74,11 @@ def update_task(
     with refused_where_taken(*_EXTERNAL_ID_TAKEN), transaction.atomic():
         task = locked_task(workspace_id, task_id, if_version)
         before = task_snapshot(task)
-        _refuse_changed(before, echoed)
+        refuse_changed(before, echoed)
         for name, value in fields.items():
             setattr(task, name, value)
         after = task_snapshot(task)
-        changes = {n: [before[n], after[n]] for n in EDITABLE if _differ(before[n], after[n])}
+        changes = {n: [before[n], after[n]] for n in EDITABLE if differ(before[n], after[n])}
         if changes:
             task.version += 1
             task.updated_at = timezone.now()
@@ -117,23 +115,6 @@ def locked_task(workspace_id: uuid.UUID, task_id: uuid.UUID, if_version: Version
     if wanted is not None and task.version not in wanted:
         raise StaleVersion(f"The task is at version {task.version}, which is not the one named.")
     return task
-
-
-def _differ(old: Any, new: Any) -> bool:
-    """Compare as JSON: to Python 1, 1.0 and true are the same."""
-    sort = orjson.OPT_SORT_KEYS
-    return orjson.dumps(old, option=sort) != orjson.dumps(new, option=sort)
-
-
-def _refuse_changed(before: Mapping[str, Any], echoed: Mapping[str, Any]) -> None:
-    """Raise Invalid where a read-only field is not as it is."""
-    changed = tuple(
-        FieldError(f"/{name}", "read_only", "This field is read-only and differs.")
-        for name, value in echoed.items()
-        if _differ(before[name], value)
-    )
-    if changed:
-        raise Invalid(errors=changed)
 
 
 def _record(task: Task, kind: EventType, cause: Cause, **data: Any) -> Recorded:

@@ -26,7 +26,10 @@ def backlogs(destination_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Backlog]
         Delivery.objects.filter(destination_id__in=destination_ids)
         .unfinished()
         .values_list("destination_id")
-        .annotate(Count("id"), Min("next_attempt_at", filter=Q(state=DeliveryState.PENDING)))
+        .annotate(
+            total=Count("id"),
+            oldest=Min("next_attempt_at", filter=Q(state=DeliveryState.PENDING)),
+        )
         .order_by()
     )
     return {destination: Backlog(total, oldest) for destination, total, oldest in rows}

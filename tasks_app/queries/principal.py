@@ -5,18 +5,17 @@ The API and the stream ask here; what a principal may do is decided by `tasks_ap
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from django.db import connection
 
 from tasks_app.models import Membership
 
-LAST_USED_STEP: Final = timedelta(minutes=1)
-
 _BY_KEY: Final = """
     SELECT m.workspace_id, w.slug, m.id, m.role, u.id, u.username, k.id, k.scope,
-           k.last_used_at IS NULL OR k.last_used_at < statement_timestamp() - %s, k.expires_at
+           k.last_used_at IS NULL OR k.last_used_at < statement_timestamp() - interval '1 minute',
+           k.expires_at
     FROM api_key k
     JOIN membership m ON m.id = k.membership_id
     JOIN workspace w ON w.id = m.workspace_id
@@ -56,7 +55,7 @@ class Principal:
 def principal_by_key(digest: str) -> Principal | None:
     """Return whom a key's digest stands for, marking its use at most once a minute."""
     with connection.cursor() as cursor:
-        cursor.execute(_BY_KEY, [LAST_USED_STEP, digest])
+        cursor.execute(_BY_KEY, [digest])
         row = cursor.fetchone()
         if row is None:
             return None

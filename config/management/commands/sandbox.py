@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import uvicorn
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.sandbox.app import Sandbox
@@ -23,9 +24,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Run until SIGTERM or Ctrl-C. SANDBOX_SECRETS lists secrets to check signatures with."""
+        """Run until SIGTERM or Ctrl-C; SANDBOX_SECRETS, or the demo's secret, check signatures."""
         try:
-            app = Sandbox(secrets=os.environ.get("SANDBOX_SECRETS", "").replace(",", " ").split())
+            app = Sandbox(
+                secrets=os.environ.get("SANDBOX_SECRETS", settings.DEMO_WEBHOOK_SECRET)
+                .replace(",", " ")
+                .split()
+            )
         except BadSecret as bad:
             raise CommandError(f"SANDBOX_SECRETS: {bad}") from bad
         self.stdout.write(f"sandbox receiver on http://127.0.0.1:{options['port']}")

@@ -1,0 +1,12 @@
+"""The demo workspace of `make up`: a login, a key and a webhook secret that everybody knows.
+
+The sandbox checks signatures with DEMO_WEBHOOK_SECRET: start it with
+SANDBOX_SECRETS=<DEMO_WEBHOOK_SECRET>. Never in production.
+"""
+
+from config.env import env
+
+DEMO_ALLOWED = env.boolean("DEMO_ALLOWED", False)
+DEMO_API_KEY = "dev-secret-token"
+DEMO_WEBHOOK_SECRET = "whsec_YWZ0ZXJjb21taXQtZGVtby1zZWNyZXQtMzItYnl0ZXM="  # noqa: S105
+SANDBOX_PORT = env.integer("SANDBOX_PORT", 8001, low=1, high=65_535)

@@ -1,0 +1,269 @@
+"""Destinations: `/api/v1/destinations/`. A secret is shown once, on creation and on rotation."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tasks_app.access import Capability
+from tasks_app.actions import destination as actions
+from tasks_app.api import filters
+from tasks_app.api.delivery import DeliverySerializer, told_delivery
+from tasks_app.api.fields import NOTHING, Distinct, Items, StrictSerializer, Text, WholeNumber, Word
+from tasks_app.api.pagination import Orderings, page
+from tasks_app.api.schema import documented, page_of
+from tasks_app.api.workspace_view import WorkspaceView, listed, shown
+from tasks_app.connectors.headers import BadHeader, vet_headers
+from tasks_app.connectors.registry import kinds
+from tasks_app.events.catalogue import SUBSCRIBABLE
+from tasks_app.events.snapshot import moment
+from tasks_app.exceptions import NotFound
+from tasks_app.models import Destination, DestinationState
+from tasks_app.models.destination import default_events, default_retry_schedule
+from tasks_app.queries.backlog import Backlog, backlogs
+from tasks_app.queries.snapshot import snapshot_at_head
+from tasks_app.security.ssrf import BlockedTarget, vet_url
+
+RETRIES_MAX: Final = 30
+RETRY_SECONDS_MAX: Final = 4 * 24 * 3600
+MASK: Final = "•••"
+# These move by themselves between a client's reading and writing.
+RESTLESS: Final = ("pending", "oldest_due_at", "blocked_until")
+
+
+class Url(Text):
+    """An address outside: http(s) only, no inside target, nothing that parsers disagree about."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return it as it came."""
+        value = super().to_internal_value(data)
+        try:
+            vet_url(value, allowed_networks=settings.OUTBOUND_ALLOWED_NETWORKS)
+        except BlockedTarget as blocked:
+            raise ValidationError(blocked.detail, blocked.code) from blocked
+        return value
+
+
+class Headers(serializers.DictField):
+    """Headers that a destination adds; none that frames the message or proves anything."""
+
+    child = Text(allow_blank=True)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        """Return them as they came."""
+        if not isinstance(data, dict):
+            self.fail("not_a_dict", input_type=type(data).__name__)
+        values: dict[str, str] = super().to_internal_value(data)
+        try:
+            vet_headers(values)
+        except BadHeader as bad:
+            wrong = ErrorDetail(bad.detail, bad.code)
+            raise ValidationError({bad.name: [wrong]} if bad.name else [wrong]) from bad
+        return values
+
+
+class DestinationSerializer(StrictSerializer):
+    """An external system that wants to know."""
+
+    id = serializers.UUIDField(read_only=True)
+    name = Text(max_length=100)
+    kind = Word(choices=kinds(), default="webhook")
+    url = Url(max_length=2048, help_text="Without its path for who may not manage destinations.")
+    method = Word(choices=["POST"], default="POST")
+    headers = Headers(default=dict)
+    events = Distinct(
+        child=Word(choices=["*", *sorted(SUBSCRIBABLE)]),
+        default=default_events,
+        allow_empty=False,
+        max_length=20,
+    )
+    max_concurrency = WholeNumber(min_value=1, max_value=100, default=10)
+    timeout = WholeNumber(min_value=1, max_value=60, default=15, help_text="Seconds, all in all.")
+    retry_schedule = Items(
+        child=WholeNumber(min_value=1, max_value=RETRY_SECONDS_MAX),
+        default=default_retry_schedule,
+        max_length=RETRIES_MAX,
+        help_text="Seconds between attempts.",
+    )
+    state = serializers.ChoiceField(choices=DestinationState.choices, read_only=True)
+    paused_reason = serializers.CharField(read_only=True)
+    pending = serializers.IntegerField(read_only=True, help_text="Deliveries under way.")
+    oldest_due_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    blocked_until = serializers.DateTimeField(read_only=True, allow_null=True)
+    old_secret_expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    updated_at = serializers.DateTimeField(read_only=True)
+
+
+class DestinationWithSecretSerializer(DestinationSerializer):
+    """A destination at the only moment that its secret is known."""
+
+    secret = serializers.CharField(read_only=True)
+
+
+WHOLE: Final = DestinationSerializer()
+PART: Final = DestinationSerializer(partial=True)
+ORDERINGS: Final[Orderings] = {"created_at": "created_at", "name": "name"}
+FILTERS: Final = (
+    filters.words("state", DestinationState.values, filters.within("state")),
+    filters.text("name", filters.within("name")),
+)
+DestinationPage: Final = page_of(DestinationSerializer)
+
+
+class DestinationView(WorkspaceView):
+    """Create, read, change, delete, pause, resume, test; rotate the secret."""
+
+    capabilities = {
+        "list": Capability.READ,
+        "retrieve": Capability.READ,
+        "create": Capability.MANAGE_DESTINATIONS,
+        "partial_update": Capability.MANAGE_DESTINATIONS,
+        "destroy": Capability.MANAGE_DESTINATIONS,
+        "pause": Capability.MANAGE_DESTINATIONS,
+        "resume": Capability.MANAGE_DESTINATIONS,
+        "rotate_secret": Capability.MANAGE_DESTINATIONS,
+        "ping": Capability.MANAGE_DESTINATIONS,
+    }
+
+    @documented(
+        "destinations_list", DestinationPage, parameters=filters.parameters(FILTERS, ORDERINGS)
+    )
+    def list(self, request: Request) -> Response:
+        """List destinations with what waits for them."""
+        kept = filters.filtered(request, FILTERS)
+        rows = Destination.objects.in_workspace(self.workspace_id).filter(kept)
+        with snapshot_at_head(self.workspace_id) as head:
+            found = page(request, rows, orderings=ORDERINGS, default="created_at")
+            waiting = backlogs([row.pk for row in found.rows])
+        told = [self._told(row, waiting.get(row.pk, Backlog())) for row in found.rows]
+        return listed(found, told, head)
+
+    @documented(
+        "destinations_create",
+        DestinationWithSecretSerializer,
+        request=DestinationSerializer,
+        status=201,
+    )
+    def create(self, request: Request) -> Response:
+        """Create a destination; the answer shows its secret this once."""
+        fields = WHOLE.read_new(request.data)
+        destination, secret = actions.create_destination(
+            workspace_id=self.workspace_id, fields=fields, cause=self.cause
+        )
+        location = request.build_absolute_uri(f"{request.path}{destination.pk}/")
+        body = {**self._told(destination, Backlog()), "secret": secret}
+        return Response(body, status=201, headers={"Location": location})
+
+    @documented("destinations_retrieve", DestinationSerializer)
+    def retrieve(self, request: Request, destination_id: UUID) -> Response:
+        """Show a destination."""
+        rows = Destination.objects.in_workspace(self.workspace_id)
+        with snapshot_at_head(self.workspace_id) as head:
+            destination = rows.filter(pk=destination_id).first()
+            waiting = backlogs([destination_id])
+        if destination is None:
+            raise NotFound
+        return shown(self._told(destination, waiting.get(destination_id, Backlog())), head)
+
+    @documented(
+        "destinations_partial_update",
+        DestinationSerializer,
+        request=DestinationSerializer,
+        cursor=False,
+    )
+    def partial_update(self, request: Request, destination_id: UUID) -> Response:
+        """Change the fields that are given; what waits goes out by the new settings."""
+        fields, echoed = PART.read(request.data)
+        destination = actions.change_destination(
+            **self._at(destination_id),
+            fields=fields,
+            echoed={name: value for name, value in echoed.items() if name not in RESTLESS},
+        )
+        return Response(self._now(destination))
+
+    @documented("destinations_destroy", None, status=204)
+    def destroy(self, request: Request, destination_id: UUID) -> Response:
+        """Delete a destination; what waits for it is cancelled, and the log says so."""
+        actions.delete_destination(**self._at(destination_id))
+        return Response(status=204)
+
+    @documented("destinations_pause", DestinationSerializer, cursor=False)
+    def pause(self, request: Request, destination_id: UUID) -> Response:
+        """Stop sending; what is due waits, and nothing is dropped."""
+        NOTHING.read(request.data)
+        return Response(self._now(actions.pause_destination(**self._at(destination_id))))
+
+    @documented("destinations_resume", DestinationSerializer, cursor=False)
+    def resume(self, request: Request, destination_id: UUID) -> Response:
+        """Send what waits, in order."""
+        NOTHING.read(request.data)
+        return Response(self._now(actions.resume_destination(**self._at(destination_id))))
+
+    @documented("destinations_rotate_secret", DestinationWithSecretSerializer, cursor=False)
+    def rotate_secret(self, request: Request, destination_id: UUID) -> Response:
+        """Make a new secret, shown this once; the old one signs too for 24 h."""
+        NOTHING.read(request.data)
+        destination, secret = actions.rotate_secret(**self._at(destination_id))
+        return Response({**self._now(destination), "secret": secret})
+
+    @documented("destinations_test", DeliverySerializer, status=202)
+    def ping(self, request: Request, destination_id: UUID) -> Response:
+        """Queue a `ping` for this destination alone."""
+        NOTHING.read(request.data)
+        delivery = actions.ping_destination(**self._at(destination_id))
+        return Response(told_delivery(delivery), status=202)
+
+    def _at(self, destination_id: UUID) -> dict[str, Any]:
+        return {
+            "workspace_id": self.workspace_id,
+            "destination_id": destination_id,
+            "cause": self.cause,
+        }
+
+    def _now(self, destination: Destination) -> dict[str, Any]:
+        waiting = backlogs([destination.pk])
+        return self._told(destination, waiting.get(destination.pk, Backlog()))
+
+    def _told(self, destination: Destination, backlog: Backlog) -> dict[str, Any]:
+        told = _told(destination, backlog)
+        return told if self.may(Capability.MANAGE_DESTINATIONS) else _masked(told)
+
+
+def _told(destination: Destination, backlog: Backlog) -> dict[str, Any]:
+    return {
+        "id": str(destination.pk),
+        "name": destination.name,
+        "kind": destination.kind,
+        "url": destination.url,
+        "method": destination.method,
+        "headers": destination.headers,
+        "events": destination.events,
+        "max_concurrency": destination.max_concurrency,
+        "timeout": destination.timeout,
+        "retry_schedule": destination.retry_schedule,
+        "state": destination.state,
+        "paused_reason": destination.paused_reason,
+        "pending": backlog.pending,
+        "oldest_due_at": moment(backlog.oldest_due_at),
+        "blocked_until": moment(destination.blocked_until),
+        "old_secret_expires_at": moment(destination.old_secret_expires_at),
+        "created_at": moment(destination.created_at),
+        "updated_at": moment(destination.updated_at),
+    }
+
+
+def _masked(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Hide where tokens live: paths, queries and headers of other people's systems."""
+    parts = urlsplit(told["url"])
+    return {
+        **told,
+        "url": f"{parts.scheme}://{parts.netloc}/",
+        "headers": dict.fromkeys(told["headers"], MASK),
+    }

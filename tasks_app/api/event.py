@@ -1,0 +1,85 @@
+"""The log: `/api/v1/events/` and `/api/v1/tasks/{id}/events/`."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import Q
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tasks_app.access import Capability
+from tasks_app.api import filters
+from tasks_app.api.pagination import Orderings, page
+from tasks_app.api.schema import documented, page_of
+from tasks_app.api.task import TaskSerializer
+from tasks_app.api.workspace_view import WorkspaceView, listed
+from tasks_app.events.catalogue import EventType
+from tasks_app.events.wire import event_to_wire
+from tasks_app.exceptions import NotFound
+from tasks_app.models import Event, Task
+from tasks_app.queries.snapshot import snapshot_at_head
+
+
+class ActorSerializer(serializers.Serializer[Any]):
+    """Who did it."""
+
+    kind = serializers.ChoiceField(choices=["user", "api_key", "system"])
+    id = serializers.CharField(allow_blank=True)
+    name = serializers.CharField()
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """One committed change or outcome."""
+
+    seq = serializers.IntegerField(min_value=1)
+    id = serializers.CharField()
+    schema = serializers.IntegerField()
+    type = serializers.ChoiceField(choices=[kind.value for kind in EventType])
+    at = serializers.DateTimeField()
+    actor = ActorSerializer()
+    request_id = serializers.CharField(allow_blank=True)
+    task = TaskSerializer(required=False)
+    changes = serializers.DictField(
+        child=serializers.ListField(min_length=2, max_length=2), required=False
+    )
+    delivery = serializers.DictField(required=False)
+    destination = serializers.DictField(required=False)
+
+
+FILTERS: Final = (
+    filters.numbers(
+        "after", lambda values: Q(seq__gt=max(values)), "Only events with a greater seq."
+    ),
+)
+ORDERINGS: Final[Orderings] = {"seq": "seq"}
+EventPage: Final = page_of(EventSerializer)
+
+
+class EventView(WorkspaceView):
+    """Read the log, oldest first."""
+
+    capabilities = {"list": Capability.READ, "of_task": Capability.READ}
+
+    @documented("events_list", EventPage, parameters=filters.parameters(FILTERS))
+    def list(self, request: Request) -> Response:
+        """List the workspace's events in the order in which they were committed."""
+        kept = filters.filtered(request, FILTERS)
+        events = Event.objects.in_workspace(self.workspace_id).filter(kept)
+        with snapshot_at_head(self.workspace_id) as head:
+            found = page(request, events, orderings=ORDERINGS, default="seq")
+        return listed(found, [event_to_wire(event) for event in found.rows], head)
+
+    @documented("tasks_events", EventPage, parameters=filters.parameters(FILTERS))
+    def of_task(self, request: Request, task_id: UUID) -> Response:
+        """List a task's events, also after it was deleted."""
+        kept = filters.filtered(request, FILTERS)
+        told = Event.objects.in_workspace(self.workspace_id).filter(task_id=task_id)
+        with snapshot_at_head(self.workspace_id) as head:
+            found = page(request, told.filter(kept), orderings=ORDERINGS, default="seq")
+            if not (found.rows or told.exists() or self._exists(task_id)):
+                raise NotFound
+        return listed(found, [event_to_wire(event) for event in found.rows], head)
+
+    def _exists(self, task_id: UUID) -> bool:
+        return Task.objects.in_workspace(self.workspace_id).filter(pk=task_id).exists()

@@ -1,0 +1,149 @@
+"""JSON as clients send it, read strictly: what is odd is refused with a pointer, never guessed at.
+
+RFC 8259 leaves to the reader what repeated names, huge numbers and lone surrogates mean; PostgreSQL
+and other clients would each decide differently. So they are refused here, before anything else
+looks at the body. Ordinary bodies pay nothing: only where the C scanner or the bytes gave reason
+is the document walked for the place.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NoReturn
+
+from tasks_app.exceptions import FieldError, Invalid
+
+MAX_DEPTH: Final = 16
+INTEGERS: Final = range(-(2**63), 2**63)
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+class _Wrong:
+    """Stands in the parsed document where something must be refused."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        self.code, self.detail = code, detail
+
+
+_NOT_A_NUMBER: Final = _Wrong("not_a_number", "NaN and Infinity are not JSON.")
+_OUT_OF_RANGE: Final = _Wrong("number_out_of_range", "The number does not fit into 64 bits.")
+
+
+class _Repeated(dict[str, Any]):
+    """An object that names a member twice."""
+
+    name = ""
+
+
+class _Scanner:
+    """One document; ``odd`` says whether it has to be walked."""
+
+    def __init__(self) -> None:
+        self.odd = False
+        self._decoder = json.JSONDecoder(
+            parse_int=self._integer,
+            parse_float=self._real,
+            parse_constant=lambda _: self._wrong(_NOT_A_NUMBER),
+            object_pairs_hook=self._object,
+        )
+
+    def read(self, text: str) -> Any:
+        return self._decoder.decode(text)
+
+    def _wrong(self, wrong: _Wrong) -> _Wrong:
+        self.odd = True
+        return wrong
+
+    def _integer(self, text: str) -> int | _Wrong:
+        value = int(text) if len(text) < 21 else None
+        return value if value in INTEGERS else self._wrong(_OUT_OF_RANGE)  # type: ignore[return-value]
+
+    def _real(self, text: str) -> float | _Wrong:
+        value = float(text)
+        return value if math.isfinite(value) else self._wrong(_OUT_OF_RANGE)
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) == len(pairs):
+            return made
+        self.odd = True
+        repeated = _Repeated(made)
+        seen: set[str] = set()
+        repeated.name = next(n for n, _ in pairs if n in seen or seen.add(n))  # type: ignore[func-returns-value]
+        return repeated
+
+
+def read_json(body: bytes) -> Any:
+    """Return the document.
+
+    Raises Invalid, with a JSON pointer (RFC 6901) to the place, for what is not UTF-8 or not
+    JSON, for repeated names, numbers beyond 64 bits, NUL characters and lone surrogates, and for
+    more than 16 levels.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _refuse("", "not_utf8", f"Byte {error.start} is not UTF-8.")
+    scanner = _Scanner()
+    try:
+        document = scanner.read(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        _refuse("", "malformed_json", f"This is not JSON: {error.msg}, {place}.")
+    except RecursionError:
+        _refuse("", "too_deep", f"There are at most {MAX_DEPTH} levels.")
+    if scanner.odd or "\\u" in text or text.count("[") + text.count("{") > MAX_DEPTH:
+        _walk(document)
+    return document
+
+
+def escaped(name: str) -> str:
+    """Return a name as a part of a JSON pointer (RFC 6901 §3), shown safely."""
+    shown = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\u0000")
+    return shown.replace("~", "~0").replace("/", "~1")
+
+
+def depth(value: Any) -> int:
+    """Return how many containers are nested in a value; 0 for a plain one."""
+    if not isinstance(value, dict | list):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max((depth(part) for part in inner), default=0)
+
+
+def _refuse(pointer: str, code: str, detail: str) -> NoReturn:
+    raise Invalid("The body can't be read.", errors=(FieldError(pointer, code, detail),))
+
+
+def _walk(document: Any) -> None:
+    stack: list[tuple[str, int, Any]] = [("", 1, document)]
+    while stack:
+        pointer, level, value = stack.pop()
+        if isinstance(value, _Wrong):
+            _refuse(pointer, value.code, value.detail)
+        if isinstance(value, str):
+            _check_text(pointer, value)
+        elif isinstance(value, dict | list):
+            if level > MAX_DEPTH:
+                _refuse(pointer, "too_deep", f"There are at most {MAX_DEPTH} levels.")
+            stack.extend((inner, level + 1, part) for inner, part in _parts(pointer, value))
+
+
+def _parts(pointer: str, value: dict[str, Any] | list[Any]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list):
+        yield from ((f"{pointer}/{index}", part) for index, part in enumerate(value))
+        return
+    if isinstance(value, _Repeated):
+        _refuse(f"{pointer}/{escaped(value.name)}", "repeated", "This name is given twice.")
+    for name, part in value.items():
+        inner = f"{pointer}/{escaped(name)}"
+        _check_text(inner, name)
+        yield inner, part
+
+
+def _check_text(pointer: str, text: str) -> None:
+    if found := _UNSTORABLE.search(text):
+        what = "a NUL character" if found[0] == "\0" else "half of a surrogate pair"
+        _refuse(pointer, "unstorable_text", f"Text must not contain {what}.")

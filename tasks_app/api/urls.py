@@ -1,0 +1,40 @@
+"""Every address of the API. Read this first."""
+
+from typing import Any
+
+from django.urls import path
+
+from tasks_app.api.delivery import DeliveryView
+from tasks_app.api.destination import DestinationView
+from tasks_app.api.event import EventView
+from tasks_app.api.stream_ticket import StreamTicketView
+from tasks_app.api.task import TaskView
+
+ONE_TASK: Any = {
+    "get": "retrieve",
+    "put": "update",
+    "patch": "partial_update",
+    "delete": "destroy",
+}
+ONE_DESTINATION: Any = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+
+urlpatterns = [
+    path("tasks/", TaskView.as_view({"get": "list", "post": "create"})),
+    path("tasks/<uuid:task_id>/", TaskView.as_view(ONE_TASK)),
+    path("tasks/<uuid:task_id>/events/", EventView.as_view({"get": "of_task"})),
+    path("events/", EventView.as_view({"get": "list"})),
+    path("destinations/", DestinationView.as_view({"get": "list", "post": "create"})),
+    path("destinations/<uuid:destination_id>/", DestinationView.as_view(ONE_DESTINATION)),
+    path("destinations/<uuid:destination_id>/test/", DestinationView.as_view({"post": "ping"})),
+    path("destinations/<uuid:destination_id>/pause/", DestinationView.as_view({"post": "pause"})),
+    path("destinations/<uuid:destination_id>/resume/", DestinationView.as_view({"post": "resume"})),
+    path(
+        "destinations/<uuid:destination_id>/rotate-secret/",
+        DestinationView.as_view({"post": "rotate_secret"}),
+    ),
+    path("deliveries/", DeliveryView.as_view({"get": "list"})),
+    path("deliveries/<uuid:delivery_id>/", DeliveryView.as_view({"get": "retrieve"})),
+    path("deliveries/<uuid:delivery_id>/retry/", DeliveryView.as_view({"post": "retry"})),
+    path("deliveries/<uuid:delivery_id>/cancel/", DeliveryView.as_view({"post": "cancel"})),
+    path("stream/ticket/", StreamTicketView.as_view({"post": "create"})),
+]
