@@ -10,4 +10,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["up"]:  # before there is any server: see config/settings/launch.py
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.launch"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
+    if sys.argv[1:2] == ["stream"]:
+        os.environ.setdefault("ROLE", "stream")  # before the settings choose its connections
     execute_from_command_line(sys.argv)
