@@ -66,6 +66,8 @@ class Delivery(models.Model):
     lease_expires_at = models.DateTimeField(null=True)
     status_code = models.PositiveSmallIntegerField(null=True)
     error = models.CharField(max_length=40, blank=True, default="")
+    #: Sent with ``webhook-replay`` where set: the order of its task no longer holds for it.
+    replay = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
 

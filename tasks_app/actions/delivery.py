@@ -1,0 +1,69 @@
+"""Deliveries by hand: retry what was given up, cancel what waits. The log says so.
+
+Locks the workspace's head, then the delivery: nothing of this workspace ends or is promoted
+meanwhile. A lease may still take the delivery first; then it is under way and stays so.
+"""
+
+import uuid
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from tasks_app.events.catalogue import EventType
+from tasks_app.events.cause import Cause
+from tasks_app.events.outcome import Told, outcome_events
+from tasks_app.events.record import lock_heads, record_events
+from tasks_app.events.turn import give_turns
+from tasks_app.exceptions import NotCancellable, NotFound, NotRetryable
+from tasks_app.models import Delivery, DeliveryState
+
+BY_HAND = "retry"
+RETRYABLE = {DeliveryState.DEAD, DeliveryState.CANCELLED}
+CANCELLABLE = {DeliveryState.WAITING, DeliveryState.PENDING}
+
+
+@transaction.atomic
+def retry_delivery(*, workspace_id: uuid.UUID, delivery_id: uuid.UUID, cause: Cause) -> Delivery:
+    """Send a dead or cancelled delivery once more, with its whole schedule before it.
+
+    It goes before later ones of its task that have not gone yet, and after one in flight. As
+    later ones may have arrived, it carries ``webhook-replay``. Raises NotFound and NotRetryable.
+    """
+    delivery = _locked(workspace_id, delivery_id)
+    if delivery.state not in RETRYABLE or delivery.destination.deleted_at is not None:
+        raise NotRetryable
+    state = DeliveryState.WAITING if delivery.task_id else DeliveryState.PENDING
+    Delivery.objects.filter(pk=delivery.pk).update(
+        state=state, failures=0, leases=0, ended_at=None, next_attempt_at=Now(), replay=BY_HAND
+    )
+    return _told(delivery, EventType.TASK_SYNC_SCHEDULED, cause)
+
+
+@transaction.atomic
+def cancel_delivery(*, workspace_id: uuid.UUID, delivery_id: uuid.UUID, cause: Cause) -> Delivery:
+    """Never send a delivery that waits; the next of its task takes its turn.
+
+    Raises NotFound, and NotCancellable where it has ended or is under way.
+    """
+    delivery = _locked(workspace_id, delivery_id)
+    if delivery.state not in CANCELLABLE:
+        raise NotCancellable
+    Delivery.objects.filter(pk=delivery.pk).update(state=DeliveryState.CANCELLED, ended_at=Now())
+    return _told(delivery, EventType.TASK_SYNC_CANCELLED, cause)
+
+
+def _locked(workspace_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery:
+    lock_heads([workspace_id])
+    rows = Delivery.objects.in_workspace(workspace_id).select_related("destination")
+    locked = rows.select_for_update(no_key=True, of=("self",)).filter(pk=delivery_id).first()
+    if locked is None:
+        raise NotFound
+    return locked
+
+
+def _told(delivery: Delivery, kind: EventType, cause: Cause) -> Delivery:
+    """Give the turn, then tell of the delivery as it stands after that."""
+    give_turns([delivery])
+    delivery.refresh_from_db()
+    record_events(outcome_events([Told(delivery=delivery, type=kind, cause=cause)]))
+    return delivery

@@ -1,0 +1,76 @@
+"""Clearing up: what waits for a deleted destination, turns that got lost, rows nobody reads."""
+
+from django.db import connection, transaction
+
+from tasks_app.events.catalogue import EventType
+from tasks_app.events.cause import system
+from tasks_app.events.outcome import Told, deliveries_of, outcome_events
+from tasks_app.events.record import lock_heads, record_events
+from tasks_app.events.turn import give_turns_to
+
+BATCH = 1000
+OLD = "statement_timestamp() - interval '1 hour'"
+
+OF_DELETED = """
+    SELECT o.id, o.workspace_id FROM destination x CROSS JOIN LATERAL (
+        (SELECT d.id, d.workspace_id FROM delivery d
+         WHERE d.destination_id = x.id AND d.state = 'pending' LIMIT %s)
+        UNION ALL
+        (SELECT d.id, d.workspace_id FROM delivery d
+         WHERE d.destination_id = x.id AND d.task_id IS NOT NULL
+           AND d.state IN ('waiting', 'pending', 'leased') AND d.state = 'waiting' LIMIT %s)) o
+    WHERE x.deleted_at IS NOT NULL LIMIT %s
+"""
+CANCEL = """
+    UPDATE delivery d SET state = 'cancelled', error = 'destination_deleted',
+        ended_at = statement_timestamp()
+    FROM unnest(%s::uuid[]) gone(id)
+    WHERE d.id = gone.id AND d.state IN ('waiting', 'pending')
+    RETURNING d.*
+"""
+STUCK = """
+    SELECT h.destination_id, h.task_id, h.workspace_id FROM (
+        SELECT DISTINCT ON (d.destination_id, d.task_id)
+            d.destination_id, d.task_id, d.workspace_id, d.state
+        FROM delivery d
+        WHERE d.state IN ('waiting', 'pending', 'leased') AND d.task_id IS NOT NULL
+        ORDER BY d.destination_id, d.task_id, d.sequence) h
+    WHERE h.state = 'waiting' LIMIT %s
+"""
+
+
+@transaction.atomic
+def cancel_of_deleted() -> int:
+    """Cancel deliveries of deleted destinations, a batch at a time; the log says so."""
+    with connection.cursor() as cursor:
+        cursor.execute(OF_DELETED, [BATCH, BATCH, BATCH])
+        found = cursor.fetchall()
+    if not found:
+        return 0
+    lock_heads({workspace for _, workspace in found})
+    cancelled = deliveries_of(CANCEL, [[pk for pk, _ in found]])
+    cause = system("sweep")
+    kind = EventType.TASK_SYNC_CANCELLED
+    told = [Told(delivery=one, type=kind, cause=cause) for one in cancelled]
+    record_events(outcome_events(told))
+    return len(cancelled)
+
+
+@transaction.atomic
+def give_stuck_turns() -> int:
+    """Let heads of queues go that wait for nobody: a belt, every writer gives turns itself."""
+    with connection.cursor() as cursor:
+        cursor.execute(STUCK, [BATCH])
+        stuck = cursor.fetchall()
+    lock_heads({workspace for _, _, workspace in stuck})
+    give_turns_to({(destination, task) for destination, task, _ in stuck})
+    return len(stuck)
+
+
+@transaction.atomic
+def forget_the_old() -> int:
+    """Delete signs of life of the dead and tickets nobody used."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM process_beat WHERE seen_at < {OLD}")  # noqa: S608 - a constant
+        cursor.execute(f"DELETE FROM stream_ticket WHERE expires_at < {OLD}")  # noqa: S608
+        return int(cursor.rowcount)

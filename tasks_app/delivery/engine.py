@@ -1,0 +1,83 @@
+"""One loop, one Door and one helper thread for the life of a worker process.
+
+A loop per drain would throw every kept-alive connection away. What a drain that was torn out of
+its loop (SystemExit, MemoryError) leaves behind is cancelled, gathered and given back, and the
+next drain gets a new loop: nothing may finish later that another worker sends as well.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import uvloop
+from django.conf import settings
+
+from tasks_app.connectors.base import Door, Outcome
+from tasks_app.delivery.beats import Beats
+from tasks_app.delivery.leased import Leased
+from tasks_app.delivery.ledger import DatabaseLedger
+from tasks_app.delivery.pump import Pump
+from tasks_app.delivery.send import send
+from tasks_app.delivery.worker import Turn
+
+
+class Engine:
+    """Runs drains, one at a time."""
+
+    def __init__(self, beats: Beats) -> None:
+        self.pid = os.getpid()
+        self.beats = beats
+        self._ledger = DatabaseLedger(beats.name)
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._door: Door | None = None
+
+    def drain(self, turn: Turn) -> None:
+        """Deliver until nothing is due, or until the worker's turn is over."""
+        self._runner.run(self._drain(turn))
+
+    def close(self) -> None:
+        """Cancel what is under way, give it back and let everything go."""
+        try:
+            self._runner.run(self._shut())
+        finally:
+            self._runner.close()
+            self._thread.submit(self._ledger.close)
+            self._thread.shutdown(wait=True)
+
+    async def _drain(self, turn: Turn) -> None:
+        pump = Pump(
+            ledger=self._ledger,
+            thread=self._thread,
+            send=self._send,
+            may_lease=_unless(turn.is_over),
+            may_send=self.beats.is_heard,
+            read_word=turn.read_word,
+            slots=settings.DELIVERY_IN_FLIGHT,
+        )
+        try:
+            await pump.run()
+        except BaseException:
+            await pump.abandon()
+            raise
+
+    async def _send(self, row: Leased) -> Outcome:
+        if self._door is None:
+            self._door = Door(
+                allowed_networks=settings.OUTBOUND_ALLOWED_NETWORKS,
+                connect_timeout=settings.DELIVERY_CONNECT_TIMEOUT,
+            )
+        return await send(row, door=self._door)
+
+    async def _shut(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        if self._door is not None:
+            await self._door.aclose()
+
+
+def _unless(condition: Callable[[], bool]) -> Callable[[], bool]:
+    return lambda: not condition()

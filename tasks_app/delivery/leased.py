@@ -1,0 +1,46 @@
+"""A delivery in this worker's hands: everything one attempt needs, as plain values."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tasks_app.events.catalogue import EventType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leased:
+    """One row of a lease: the delivery, its destination as of now, and its event."""
+
+    delivery_id: uuid.UUID
+    claim_id: uuid.UUID
+    workspace_id: uuid.UUID
+    destination_id: uuid.UUID
+    task_id: uuid.UUID | None
+    event_seq: int
+    event_type: str
+    message_id: uuid.UUID
+    sequence: int
+    attempts: int
+    failures: int
+    replay: str
+    age: float  # seconds since the first attempt
+    kind: str
+    url: str
+    method: str
+    headers: str = field(repr=False)  # JSON
+    timeout: int
+    retry_schedule: list[int]
+    sealed_secret: str = field(repr=False)
+    sealed_old_secret: str = field(repr=False)
+    event_id: uuid.UUID
+    schema: int
+    at: datetime
+    actor: str  # JSON
+    request_id: str
+    traceparent: str
+    data: str = field(repr=False)  # JSON
+
+    @property
+    def is_ping(self) -> bool:
+        """Tell whether this tests a destination: one attempt, never retried."""
+        return self.event_type == EventType.PING

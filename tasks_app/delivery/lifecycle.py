@@ -1,0 +1,32 @@
+"""Celery's worker, told by its own signals: children begin to beat, and stop leasing in time.
+
+SIGTERM reaches only the parent; its children ignore it. So the parent raises a flag in memory
+that they share, and a drain under way finishes what it has sent and leases no more.
+"""
+
+from typing import Any
+
+from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
+
+from tasks_app.delivery import beats
+from tasks_app.delivery.drain import close_engine
+from tasks_app.delivery.worker import turn
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def begin(**_: Any) -> None:
+    """Beat from the first moment of a child, not from its first drain."""
+    beats.this_process()
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def stop_leasing(**_: Any) -> None:
+    """Tell every child."""
+    turn.stop()
+
+
+@worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def end(**_: Any) -> None:
+    """Let connections go and leave no row behind, so that nobody waits for our silence."""
+    close_engine()
+    beats.this_process().stop()

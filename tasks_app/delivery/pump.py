@@ -1,0 +1,134 @@
+"""The loop of a drain: keep slots full, settle in small groups, hold nothing while sending.
+
+There is no batch and no barrier: a slot is filled again as soon as its attempt has been settled,
+however long the slowest takes. Lease and settle run in one helper thread with a connection of
+its own, so that neither the database nor its restart keeps the loop from sending.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
+
+from tasks_app.connectors.base import Outcome
+from tasks_app.delivery.leased import Leased
+from tasks_app.delivery.settle import Ended
+
+logger = logging.getLogger(__name__)
+A = TypeVar("A")
+T = TypeVar("T")
+
+GROUP: Final = 50  # outcomes settled together, or fewer after TICK
+TICK: Final = 0.02  # seconds; also how soon word of new work is read
+LOOK_EVERY: Final = 1.0  # seconds; looks for due work unasked while it sends
+PAUSE: Final = 0.5  # seconds between tries while the database is away
+FORGET: Final = 60.0  # seconds; by then the lease of what can't be settled is another's
+
+
+class Ledger(Protocol):
+    """What the loop needs of the database; None where it was away, to be tried again."""
+
+    def lease(self, wanted: int) -> list[Leased] | None: ...
+    def settle(self, group: list[Ended]) -> int | None: ...
+    def give_back(self, rows: list[Leased]) -> int | None: ...
+
+
+@dataclass(kw_only=True, eq=False)
+class Pump:
+    """One run of a drain."""
+
+    ledger: Ledger  # synchronous: runs in `thread`
+    thread: Executor
+    send: Callable[[Leased], Awaitable[Outcome]]
+    may_lease: Callable[[], bool]  # False: finish what is under way
+    may_send: Callable[[], bool]  # False: what has not begun is given back
+    read_word: Callable[[], bool]  # True: there may be new work
+    slots: int
+    sending: dict["asyncio.Task[None]", Leased] = field(default_factory=dict)
+    ended: list[Ended] = field(default_factory=list)
+    unsent: list[Leased] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._look, self._looked = True, time.monotonic()
+        self._full = asyncio.Event()
+
+    async def run(self) -> None:
+        """Deliver until nothing is due and nothing is under way."""
+        while True:
+            await self._refill()
+            if not (self.sending or self.ended or self.unsent or self._look):
+                return
+            await self._wait()
+            await self._write_down()
+
+    async def abandon(self) -> None:
+        """Cancel every send and give back what has no outcome that was written down."""
+        for task in self.sending:
+            task.cancel()
+        left = [*self.sending.values(), *self.unsent, *(one.row for one in self.ended)]
+        await asyncio.gather(*self.sending, return_exceptions=True)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self.thread, self.ledger.give_back, left)
+
+    async def _refill(self) -> None:
+        if self.read_word() or time.monotonic() - self._looked > LOOK_EVERY:
+            self._look = True
+        if not self.may_lease():
+            self._look = False
+        free = self.slots - len(self.sending) - len(self.ended)
+        if self._look and free > 0:
+            self._looked = time.monotonic()
+            rows = await self._in_thread(self.ledger.lease, free) or []
+            self._look = bool(rows)
+            for row in rows:
+                self._begin(row)
+
+    def _begin(self, row: Leased) -> None:
+        task = asyncio.create_task(self._attempt(row))
+        self.sending[task] = row
+        task.add_done_callback(self._landed)
+
+    async def _attempt(self, row: Leased) -> None:
+        if self.may_send():
+            self.ended.append(Ended(row, await self.send(row)))
+        else:
+            self.unsent.append(row)
+
+    def _landed(self, task: "asyncio.Task[None]") -> None:
+        self.sending.pop(task, None)
+        if len(self.ended) >= GROUP or not self.sending:
+            self._full.set()
+
+    async def _wait(self) -> None:
+        """Wait until a group is full, nothing is under way any more, or a tick has passed."""
+        if not self.sending or len(self.ended) >= GROUP:
+            return
+        self._full.clear()
+        try:
+            async with asyncio.timeout(TICK):
+                await self._full.wait()
+        except TimeoutError:
+            return
+
+    async def _write_down(self) -> None:
+        group, unsent = self.ended[:GROUP], self.unsent[:]
+        if group and await self._in_thread(self.ledger.settle, group) is not None:
+            del self.ended[: len(group)]
+            self._look = True
+        if unsent and await self._in_thread(self.ledger.give_back, unsent) is not None:
+            del self.unsent[: len(unsent)]
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what the database would not take for so long that its lease has gone to others."""
+        oldest = time.monotonic() - FORGET
+        self.ended = [one for one in self.ended if one.at > oldest]
+
+    async def _in_thread(self, work: Callable[[A], T | None], what: A) -> T | None:
+        done = await asyncio.get_running_loop().run_in_executor(self.thread, work, what)
+        if done is None:
+            await asyncio.sleep(PAUSE)
+        return done

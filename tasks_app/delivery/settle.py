@@ -1,0 +1,150 @@
+"""Settle: write down what came of a group of attempts, in one short transaction.
+
+Locks in the order of the whole house: destinations → heads → deliveries. Every outcome is fenced
+by its claim: a worker that slept past its lease writes nothing at all.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import transaction
+
+from tasks_app.connectors.base import Outcome
+from tasks_app.delivery.hold import Order, lock_destinations, write_destinations
+from tasks_app.delivery.leased import Leased
+from tasks_app.delivery.retry import History, Ruling, rule
+from tasks_app.events.catalogue import EventType
+from tasks_app.events.cause import Cause, system
+from tasks_app.events.outcome import Told, deliveries_of, outcome_events
+from tasks_app.events.record import NewEvent, lock_heads, record_events
+from tasks_app.events.snapshot import destination_snapshot
+from tasks_app.events.turn import give_turns
+from tasks_app.models import Delivery, DeliveryState, Destination
+
+logger = logging.getLogger(__name__)
+
+TYPES = {
+    DeliveryState.SUCCEEDED: EventType.TASK_SYNCED,
+    DeliveryState.PENDING: EventType.TASK_SYNC_RETRYING,
+    DeliveryState.DEAD: EventType.TASK_SYNC_FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt that is over; ``at`` is this process's monotonic clock, in seconds."""
+
+    row: Leased
+    outcome: Outcome
+    at: float = field(default_factory=time.monotonic)
+
+
+def settle(group: Sequence[Ended]) -> int:
+    """Write down a group of attempts; returns how many claims still held."""
+    if not group:
+        return 0
+    ruled = [(ended, _ruling(ended)) for ended in group]
+    with transaction.atomic():
+        lock_destinations(_orders(ruled))
+        lock_heads({ended.row.workspace_id for ended in group})
+        settled = _write_deliveries(ruled)
+        paused = write_destinations(_orders(ruled, among=settled))
+        give_turns(settled)
+        record_events([*_paused_events(paused), *outcome_events(_told(group, settled))])
+    if len(settled) < len(group):
+        logger.warning("stale_claims_refused", extra={"count": len(group) - len(settled)})
+    return len(settled)
+
+
+def _ruling(ended: Ended) -> Ruling:
+    row = ended.row
+    return rule(
+        History(
+            schedule=row.retry_schedule,
+            failures=row.failures,
+            attempts=row.attempts,
+            age=row.age,
+            once=row.is_ping,
+        ),
+        verdict=ended.outcome.verdict,
+        retry_after=ended.outcome.retry_after,
+        jitter=random.uniform(-1, 1),  # noqa: S311 - spreads load, hides nothing
+        max_age=settings.DELIVERY_MAX_AGE,
+    )
+
+
+def _orders(
+    ruled: Sequence[tuple[Ended, Ruling]], among: Sequence[Delivery] | None = None
+) -> list[Order]:
+    """Return what to do to destinations; once settled, only by claims that still held."""
+    held = None if among is None else {one.pk for one in among}
+    return [
+        Order(destination_id=ended.row.destination_id, hold=ruling.hold, pause=ruling.pause)
+        for ended, ruling in ruled
+        if (ruling.hold is not None or ruling.pause)
+        and (held is None or ended.row.delivery_id in held)
+    ]
+
+
+def _write_deliveries(ruled: Sequence[tuple[Ended, Ruling]]) -> list[Delivery]:
+    now = time.monotonic()
+    items = orjson.dumps([_item(ended, ruling, now) for ended, ruling in ruled])
+    return deliveries_of("SELECT * FROM aftercommit_settle(%s::jsonb)", [items.decode()])
+
+
+def _item(ended: Ended, ruling: Ruling, now: float) -> dict[str, Any]:
+    row, outcome = ended.row, ended.outcome
+    return {
+        "id": row.delivery_id,
+        "claim": row.claim_id,
+        "state": ruling.state,
+        "delay": ruling.delay,
+        "spent": ruling.spent,
+        "rank": ruling.rank,
+        "status_code": outcome.status_code,
+        "error": outcome.error,
+        "ago": now - ended.at + outcome.duration_ms / 1000,
+        "duration_ms": outcome.duration_ms,
+        "phases": dict(outcome.phases),
+        "failed_phase": outcome.failed_phase,
+        "detail": _text(outcome.detail, 300),
+        "excerpt": _text(outcome.excerpt, 2048),
+    }
+
+
+def _text(text: str, most: int) -> str:
+    """Return what PostgreSQL can keep: no NUL (connectors promise it; one slip ends a group)."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")[:most]
+
+
+def _told(group: Sequence[Ended], settled: Sequence[Delivery]) -> list[Told]:
+    rows = {ended.row.delivery_id: ended.row for ended in group}
+    return [
+        Told(delivery=one, type=TYPES[DeliveryState(one.state)], cause=_cause(rows[one.pk]))
+        for one in settled
+    ]
+
+
+def _cause(row: Leased) -> Cause:
+    """Return the engine as the actor, in the request and the trace that began it."""
+    return Cause(
+        kind="system", name="delivery", request_id=row.request_id, traceparent=row.traceparent
+    )
+
+
+def _paused_events(paused: Sequence[Destination]) -> list[NewEvent]:
+    return [
+        NewEvent(
+            workspace_id=one.workspace_id,
+            type=EventType.DESTINATION_AUTO_PAUSED,
+            cause=system("delivery"),
+            data={"destination": destination_snapshot(one)},
+        )
+        for one in paused
+    ]

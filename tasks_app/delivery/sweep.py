@@ -1,0 +1,54 @@
+"""The sweep, rung by beat every second: what was lost is found, and due work gets its bell.
+
+Idempotent and cheap when nothing is due. Each job is a transaction of its own under an advisory
+lock, so two beats and two sweeps at once do no harm.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from django.db import connection, transaction
+
+from tasks_app.delivery.beats import beat
+from tasks_app.delivery.clear import cancel_of_deleted, forget_the_old, give_stuck_turns
+from tasks_app.delivery.take_over import take_over
+from tasks_app.events.commit_hook import ring_drain
+
+LOCK: Final = 0x5EE9  # pg_advisory: any number that nothing else here uses
+SELDOM: Final = 60.0  # seconds
+
+_last_seldom = [float("-inf")]
+
+
+def sweep() -> None:
+    """Take over, clear up, and ring where something is due."""
+    beat("beat", "beat")
+    for job in (take_over, cancel_of_deleted, *_seldom()):
+        _alone(job)
+    if is_due():
+        ring_drain()
+
+
+def is_due() -> bool:
+    """Tell whether a drain would find something to lease."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT aftercommit_is_due()")
+        return bool(cursor.fetchone()[0])
+
+
+def _seldom() -> tuple[Callable[[], int], ...]:
+    """Return the jobs that are only belts and brooms, once a minute."""
+    if time.monotonic() - _last_seldom[0] < SELDOM:
+        return ()
+    _last_seldom[0] = time.monotonic()
+    return give_stuck_turns, forget_the_old
+
+
+@transaction.atomic
+def _alone(job: Callable[[], int]) -> None:
+    """Run the job unless another sweep is at it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        if cursor.fetchone()[0]:
+            job()

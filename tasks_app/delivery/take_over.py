@@ -1,0 +1,82 @@
+"""Leases without a worker: given back, or ended where their payload keeps killing workers.
+
+A lease is lost when its worker has been silent for DELIVERY_WORKER_SILENCE, when it has expired,
+or when the worker itself does not know of it. Right after a restart of PostgreSQL nobody has been
+heard, so then silence counts only once everybody has had time to speak again.
+"""
+
+import uuid
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from tasks_app.events.catalogue import EventType
+from tasks_app.events.cause import system
+from tasks_app.events.outcome import Told, deliveries_of, outcome_events
+from tasks_app.events.record import lock_heads, record_events
+from tasks_app.events.turn import give_turns
+from tasks_app.models import Delivery, DeliveryState
+
+BATCH = 1000
+POISON = "poison"
+
+LOST = """
+    SELECT d.id, d.claim_id, d.workspace_id FROM delivery d
+    WHERE d.state = 'leased' AND (
+        d.lease_expires_at <= statement_timestamp()
+        OR pg_postmaster_start_time() < statement_timestamp() - make_interval(secs => %s)
+           AND NOT EXISTS (
+               SELECT 1 FROM process_beat b WHERE b.name = d.leased_by
+               AND b.seen_at > statement_timestamp() - make_interval(secs => %s)))
+    LIMIT %s
+"""
+UNKNOWN = """
+    SELECT d.id, d.claim_id, d.workspace_id FROM delivery d
+    WHERE d.state = 'leased' AND d.leased_by = %s AND d.claim_id <> ALL(%s::uuid[])
+"""
+GIVE_BACK = """
+    UPDATE delivery d SET
+        state = CASE WHEN d.leases >= %s THEN 'dead' ELSE 'pending' END,
+        error = CASE WHEN d.leases >= %s THEN 'poison' ELSE d.error END,
+        ended_at = CASE WHEN d.leases >= %s THEN statement_timestamp() END,
+        claim_id = NULL, leased_by = '', lease_expires_at = NULL
+    FROM unnest(%s::uuid[], %s::uuid[]) lost(id, claim)
+    WHERE d.id = lost.id AND d.claim_id = lost.claim AND d.state = 'leased'
+    RETURNING d.*
+"""
+
+
+def take_over() -> int:
+    """Give back the leases that are lost; returns how many."""
+    silence = settings.DELIVERY_WORKER_SILENCE
+    settled = silence + settings.DELIVERY_WORKER_BEAT
+    return _give_back(LOST, [settled, silence, BATCH])
+
+
+def take_back_unknown(*, worker: str, known: Collection[uuid.UUID]) -> int:
+    """Give back this worker's leases of which it never heard: their commit's answer was lost."""
+    return _give_back(UNKNOWN, [worker, list(known)])
+
+
+@transaction.atomic
+def _give_back(sql: str, parameters: Sequence[Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows = cursor.fetchall()
+    if not rows:
+        return 0
+    lock_heads({workspace for _, _, workspace in rows})
+    most = settings.DELIVERY_POISON_LEASES
+    ids, claims = [row[0] for row in rows], [row[1] for row in rows]
+    given = deliveries_of(GIVE_BACK, [most, most, most, ids, claims])
+    give_turns(given)
+    _tell_of_poison([one for one in given if one.state == DeliveryState.DEAD])
+    return len(given)
+
+
+def _tell_of_poison(dead: Sequence[Delivery]) -> None:
+    cause = system("sweep")
+    told = [Told(delivery=one, type=EventType.TASK_SYNC_FAILED, cause=cause) for one in dead]
+    record_events(outcome_events(told))

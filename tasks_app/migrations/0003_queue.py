@@ -1,0 +1,25 @@
+"""The queue's verbs in SQL, and the mark of a delivery that was sent again by hand."""
+
+from pathlib import Path
+
+from django.db import migrations, models
+
+SQL = Path(__file__).parent / "sql" / "0003_queue.sql"
+
+
+class Migration(migrations.Migration):
+    dependencies = [("tasks_app", "0002_record")]
+
+    operations = [
+        migrations.AddField(
+            model_name="delivery",
+            name="replay",
+            field=models.CharField(blank=True, db_default="", default="", max_length=64),
+        ),
+        migrations.RunSQL(
+            SQL.read_text(encoding="utf-8"),
+            "DROP FUNCTION aftercommit_is_due(); DROP FUNCTION aftercommit_give_turns(uuid[], uuid[]);"
+            "DROP FUNCTION aftercommit_settle(jsonb);"
+            "DROP FUNCTION aftercommit_lease(text, integer, double precision, boolean);",
+        ),
+    ]

@@ -1,0 +1,22 @@
+"""Celery's entry points. A message is a doorbell and carries no cargo."""
+
+from celery import shared_task
+
+from tasks_app.delivery import lifecycle
+from tasks_app.delivery.drain import drain as drain_now
+from tasks_app.delivery.sweep import sweep as sweep_now
+from tasks_app.events import wire
+
+__all__ = ["drain", "lifecycle", "sweep"]
+
+
+@shared_task(name=wire.DRAIN_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
+def drain() -> None:
+    """Deliver all that is due."""
+    drain_now()
+
+
+@shared_task(name=wire.SWEEP_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    """Find what was lost, and ring."""
+    sweep_now()
