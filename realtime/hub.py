@@ -28,6 +28,7 @@ from tasks_app.events import wire
 
 logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
+PAUSE_SECONDS = 0.1  # between two visits to the database, however often we are asked
 READY_FIRST_SECONDS = 0.3  # between "not ready" and the first close
 _hubs: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub]" = weakref.WeakKeyDictionary()
 
@@ -201,3 +202,4 @@ async def _regularly(
         except Exception as problem:  # noqa: BLE001 the clock must not stop
             logger.warning("stream_look_failed", extra={"problem": repr(problem)[:200]})
             await asyncio.sleep(min(seconds, 1.0))
+        await asyncio.sleep(PAUSE_SECONDS)

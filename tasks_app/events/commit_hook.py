@@ -8,6 +8,7 @@ BELL_BREAKER_SECONDS pays at most twice BELL_TIMEOUT_SECONDS and the rest pay no
 import logging
 import time
 import uuid
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -67,6 +68,7 @@ class Bells:
     def __init__(self) -> None:
         self.grown: dict[uuid.UUID, int] = {}
         self.deliver = False
+        self.access: set[uuid.UUID | None] = set()
 
     def add(self, workspace_id: uuid.UUID, seq: int, *, deliver: bool) -> None:
         """Remember that a log has grown, and whether there is something to deliver."""
@@ -75,7 +77,7 @@ class Bells:
 
     def __call__(self) -> None:
         """Ring; whatever goes wrong is logged and left to the sweep."""
-        ring(self.grown, deliver=self.deliver)
+        ring(self.grown, deliver=self.deliver, access=self.access)
 
 
 def ring_after_commit(workspace_id: uuid.UUID, seq: int, *, deliver: bool) -> None:
@@ -83,17 +85,30 @@ def ring_after_commit(workspace_id: uuid.UUID, seq: int, *, deliver: bool) -> No
     _bells_of_this_transaction().add(workspace_id, seq, deliver=deliver)
 
 
+def tell_access_changed(workspace_id: uuid.UUID | None) -> None:
+    """Make streams ask again who may follow, once this has committed; None: everywhere.
+
+    A bell that is lost costs seconds: streams ask by themselves as well.
+    """
+    _bells_of_this_transaction().access.add(workspace_id)
+
+
 def ring_drain() -> None:
     """Wake a drain now: for the sweep, which found due rows whose bell was lost."""
     ring({}, deliver=True)
 
 
-def ring(grown: dict[uuid.UUID, int], *, deliver: bool) -> None:
-    """Tell the channel layer that logs have grown and, if asked, wake a drain. Never raises."""
+def ring(
+    grown: dict[uuid.UUID, int],
+    *,
+    deliver: bool,
+    access: Collection[uuid.UUID | None] = (),
+) -> None:
+    """Tell the channel layer what has changed and, if asked, wake a drain. Never raises."""
     if breaker().is_open:
         return
     try:
-        wake = _announce(grown, deliver=deliver)
+        wake = _announce(grown, deliver=deliver, access=access)
         if wake:
             current_app.send_task(
                 wire.DRAIN_TASK, queue=wire.DRAIN_QUEUE, expires=30, ignore_result=True, retry=False
@@ -103,26 +118,34 @@ def ring(grown: dict[uuid.UUID, int], *, deliver: bool) -> None:
         logger.warning("bells_failed", exc_info=True, extra={"workspaces": len(grown)})
 
 
-def _announce(grown: dict[uuid.UUID, int], *, deliver: bool) -> bool:
-    """Publish growth; return whether this caller is the one to wake a drain."""
+def _announce(
+    grown: dict[uuid.UUID, int], *, deliver: bool, access: Collection[uuid.UUID | None]
+) -> bool:
+    """Publish what has changed; return whether this caller is the one to wake a drain."""
     pipeline = bell_client().pipeline(transaction=False)
     for workspace_id, seq in grown.items():
-        pipeline.publish(*_growth(workspace_id, seq))
+        message: dict[str, Any] = {
+            "type": wire.LOG_GREW,
+            "workspace": str(workspace_id),
+            "seq": seq,
+        }
+        pipeline.publish(*_to_group(wire.workspace_group(workspace_id), message))
+    for changed in access:
+        message = {"type": wire.ACCESS_CHANGED, "workspace": str(changed) if changed else None}
+        pipeline.publish(*_to_group(wire.CONTROL_GROUP, message))
     if deliver:
         pipeline.set(wire.DRAIN_WAKE_KEY, 1, nx=True, px=wire.DRAIN_WAKE_MS)
     results: list[Any] = pipeline.execute()
     return deliver and bool(results[-1])
 
 
-def _growth(workspace_id: uuid.UUID, seq: int) -> tuple[str, bytes]:
+def _to_group(group: str, message: dict[str, Any]) -> tuple[str, bytes]:
     """Return where and what the channel layer itself would publish (channels_redis.pubsub).
 
     Going through its coroutine from synchronous code would make an event loop and a Redis
     connection for every call.
     """
-    message = {"type": wire.LOG_GREW, "workspace": str(workspace_id), "seq": seq}
-    channel = f"{settings.CHANNEL_PREFIX}__group__{wire.workspace_group(workspace_id)}"
-    return channel, get_channel_layer().serialize(message)
+    return f"{settings.CHANNEL_PREFIX}__group__{group}", get_channel_layer().serialize(message)
 
 
 def _bells_of_this_transaction() -> Bells:
