@@ -106,7 +106,7 @@ async def test_a_bad_peer_costs_no_more_than_the_deadline_and_gives_its_slot_bac
     script: bad.Script, code: ErrorCode, phase: Phase, status: int | None
 ) -> None:
     async with receiver(script) as peer, receiver(bad.well) as good, a_door(limit=1) as door:
-        failure = await _failure(door, peer.url, timeout=0.4)
+        failure = await _failure(door, peer.url, timeout=1.0)
         assert (failure.code, failure.phase, failure.status_code) == (code, phase, status)
         assert failure.detail
         assert not failure.ours
@@ -118,7 +118,7 @@ async def test_a_bad_peer_costs_no_more_than_the_deadline_and_gives_its_slot_bac
 async def test_a_peer_that_does_not_read_is_told_from_one_that_does_not_answer() -> None:
     async with silent_listener() as port, a_door() as door:
         failure = await _failure(
-            door, f"http://127.0.0.1:{port}/", body=bytes(32 * 2**20), timeout=0.5
+            door, f"http://127.0.0.1:{port}/", body=bytes(32 * 2**20), timeout=2.0
         )
     assert (failure.code, failure.phase) == (ErrorCode.SEND_TIMEOUT, Phase.SEND)
 
@@ -319,7 +319,7 @@ async def test_a_name_without_address_and_a_silent_name_server_are_told_apart() 
     async with a_door(resolve=unknown) as door:
         failure = await _failure(door, "http://nowhere.example/")
         assert (failure.code, failure.phase) == (ErrorCode.DNS_FAILED, Phase.DNS)
-    async with a_door(resolve=hanging, connect_timeout=0.2) as door:
+    async with a_door(resolve=hanging, connect_timeout=1.0) as door:
         failure = await _failure(door, "http://silent.example/")
         assert (failure.code, failure.phase) == (ErrorCode.DNS_TIMEOUT, Phase.DNS)
     silent.set()
@@ -362,7 +362,7 @@ async def test_a_port_that_never_takes_the_connection_ends_with_the_connect_time
         for filler in fillers:  # the kernel's queue is full: a SYN is no longer answered
             filler.setblocking(False)
             filler.connect_ex(listening.getsockname())
-        async with a_door(connect_timeout=0.3) as door:
+        async with a_door(connect_timeout=1.0) as door:
             failure = await _failure(door, f"http://127.0.0.1:{listening.getsockname()[1]}/")
         for filler in fillers:
             filler.close()
@@ -431,7 +431,7 @@ async def test_a_certificate_that_is_not_good_ends_before_anything_is_sent(
 
 
 async def test_a_handshake_that_hangs_ends_with_the_connect_timeout() -> None:
-    async with silent_listener() as port, a_door(connect_timeout=0.3) as door:
+    async with silent_listener() as port, a_door(connect_timeout=1.0) as door:
         failure = await _failure(door, f"https://127.0.0.1:{port}/")
     assert (failure.code, failure.phase) == (ErrorCode.TLS_TIMEOUT, Phase.TLS)
 

@@ -59,7 +59,7 @@ async def test_what_goes_wrong_is_an_error_of_httpx(
     script: bad.Script, error: type[Exception]
 ) -> None:
     door = Door(allowed_networks=["127.0.0.1/32"])
-    transport = GuardedTransport(door, deadline=0.3)
+    transport = GuardedTransport(door, deadline=1.0)
     async with receiver(script) as peer, httpx.AsyncClient(transport=transport) as client:
         with pytest.raises(error):
             await client.get(peer.url)

@@ -77,6 +77,15 @@ async def test_what_arrives_is_what_the_contract_says(door: Door) -> None:
         }
 
 
+async def test_what_is_sent_out_of_its_order_says_so_and_nothing_else_does(door: Door) -> None:
+    async with receiver(bad.well) as peer:
+        await _send(door, peer.url, replay="by-hand", traceparent="")
+        await _send(door, peer.url)
+    assert peer.requests[0].headers["webhook-replay"] == "by-hand"
+    assert "traceparent" not in peer.requests[0].headers
+    assert "webhook-replay" not in peer.requests[1].headers
+
+
 async def test_a_destination_s_headers_never_replace_ours(door: Door) -> None:
     forged = {
         "Webhook-Id": "msg_forged",
@@ -162,7 +171,7 @@ async def test_what_a_peer_does_wrong_is_its_failure(
     door: Door, script: bad.Script, error: ErrorCode, phase: str, status: int | None
 ) -> None:
     async with receiver(script) as peer:
-        outcome = await _send(door, peer.url, timeout=0.3)
+        outcome = await _send(door, peer.url, timeout=1.0)
     assert (outcome.verdict, outcome.error) == (Verdict.FAILED, error)
     assert (outcome.failed_phase, outcome.status_code) == (phase, status)
     assert phase in outcome.phases
