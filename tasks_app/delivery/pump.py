@@ -92,10 +92,11 @@ class Pump:
         task.add_done_callback(self._landed)
 
     async def _attempt(self, row: Leased) -> None:
-        if self.may_send():
-            self.ended.append(Ended(row, await self.send(row)))
-        else:
+        if not self.may_send():
             self.unsent.append(row)
+            return
+        outcome = await self.send(row)
+        self.ended.append(Ended(row, outcome))
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         self.sending.pop(task, None)
@@ -125,7 +126,7 @@ class Pump:
     def _forget(self) -> None:
         """Drop what the database would not take for so long that its lease has gone to others."""
         oldest = time.monotonic() - FORGET
-        self.ended = [one for one in self.ended if one.at > oldest]
+        self.ended[:] = [one for one in self.ended if one.at > oldest]
 
     async def _in_thread(self, work: Callable[[A], T | None], what: A) -> T | None:
         done = await asyncio.get_running_loop().run_in_executor(self.thread, work, what)
