@@ -94,13 +94,12 @@ class Launch:
         start.cancel()
         with contextlib.suppress(asyncio.CancelledError, CannotStart):
             await start
-        await self._supervisor.stop(STOP_ORDER)
+        if await self._supervisor.stop(STOP_ORDER):
+            self._log.say("up", "Stopped. The data stays for the next start.")
         (self._place.run / "environment").unlink(missing_ok=True)
-        self._log.say("up", "Stopped. The data stays for the next start.")
 
     async def _start(self) -> None:
-        left = await asyncio.to_thread(self._folder.end_leftovers)
-        if left:
+        if left := await asyncio.to_thread(self._folder.end_leftovers):
             self._log.say("up", f"Ended what an earlier run left behind: {', '.join(left)}.")
         check_ports(self._options)
         ports = self._ports()

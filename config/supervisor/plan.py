@@ -16,7 +16,13 @@ from config.supervisor.options import Options
 
 # The door first, so that nothing new comes in; the data last, so that all can still write.
 STOP_ORDER = ("proxy", "api", "stream", "beat", "worker", "sandbox", "valkey", "postgres")
-API_THREADS = 8
+API_THREADS = 4  # one core's worth of Django; more only queue for the interpreter
+# Without its banner, which would push the lines to copy off the screen, and without its
+# warning about root: api and worker do run as who started them.
+CELERY = (
+    *("-W", "ignore:You're running the worker with superuser privileges"),
+    *("-m", "celery", "--quiet", "-A", "config"),
+)
 
 
 def shared_environment(
@@ -89,7 +95,7 @@ def _stream(name: str, port: int, environment: Mapping[str, str]) -> ProcessSpec
 
 def _worker(name: str, environment: Mapping[str, str]) -> ProcessSpec:
     return _python(
-        *(name, "-m", "celery", "-A", "config", "worker", "-n", f"{name}@%h", "-c", "2"),
+        *(name, *CELERY, "worker", "-n", f"{name}@%h", "-c", "2"),
         *("-O", "fair", "-Q", "drain,sweep", "--without-gossip", "--without-mingle"),
         role="worker",
         environment=environment,
@@ -100,7 +106,7 @@ def _worker(name: str, environment: Mapping[str, str]) -> ProcessSpec:
 def _beat(place: Place, environment: Mapping[str, str]) -> ProcessSpec:
     schedule = str(place.run / "beat-schedule")
     return _python(
-        *("beat", "-m", "celery", "-A", "config", "beat", "-s", schedule, "--pidfile="),
+        *("beat", *CELERY, "beat", "-s", schedule, "--pidfile="),
         role="beat",
         environment=environment,
         grace=5.0,

@@ -61,7 +61,7 @@ class RunFolder:
         (self._folder / f"{name}.birth").unlink(missing_ok=True)
 
     def end_leftovers(self) -> list[str]:
-        """End every process that an earlier run left behind; return the names of their files.
+        """End every process that an earlier run left behind; return what they were.
 
         PostgreSQL last and apart: it gets the signal that closes sessions and writes a
         checkpoint, and time for it; its own children are its own to end.
@@ -70,14 +70,16 @@ class RunFolder:
         alive = {name: pid for name in names if (pid := self._recorded_alive(name)) is not None}
         postgres = alive.get("postgres")
         others = {*alive.values(), *self._marked()} - {postgres}
-        end_processes([pid for pid in others if parent(pid) != postgres], grace=3.0)
+        orphans = [pid for pid in others if parent(pid) != postgres]
+        end_processes(orphans, grace=1.0)
         if postgres is not None:
             end_processes([postgres], first=signal.SIGINT, grace=20.0)
         # Once more, for what was born while its parent was being ended.
         end_processes(self._marked(), first=signal.SIGKILL)
         for name in names:
             self.forget(name)
-        return sorted(alive)
+        unnamed = len(set(orphans) - set(alive.values()))
+        return [*sorted(alive), *([f"{unnamed} of their children"] if unnamed else [])]
 
     def _marked(self) -> set[int]:
         return set(marked_processes(self.mark)) - {os.getpid()}

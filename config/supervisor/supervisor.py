@@ -43,10 +43,11 @@ class Supervisor:
             self._children.remove(child)
             self._run.forget(spec.name)
 
-    async def stop(self, order: Sequence[str]) -> None:
+    async def stop(self, order: Sequence[str]) -> bool:
         """End all children, one name after the other; ``worker`` stands for worker-1, -2 …
 
-        Children of one name end together; what the order does not name ends first.
+        Children of one name end together; what the order does not name ends first. Returns
+        whether there was anything to end.
         """
         waiting = list(self._children)
         ranks = {name: rank for rank, name in enumerate(order)}
@@ -55,7 +56,8 @@ class Supervisor:
             batch = [child for child in waiting if ranks.get(_role(child), -1) == first]
             waiting = [child for child in waiting if child not in batch]
             await asyncio.gather(*(child.stop(self._grace) for child in batch))
-        self._children.clear()
+        ended, self._children = bool(self._children), []
+        return ended
 
     def hurry(self) -> None:
         """Cut every child's grace short, also of the one that is ending now."""

@@ -7,18 +7,19 @@ DEMO_KEY = "dev-secret-token"
 
 def welcome(options: Options) -> str:
     """Return the text that ends a start, with three lines to copy."""
-    address, key = f"localhost:{options.port}", f"Authorization: Bearer {DEMO_KEY}"
+    address, python = f"http://localhost:{options.port}", ".venv/bin/python"
+    key = f"-H 'Authorization: Bearer {DEMO_KEY}'"
+    ticket = f"curl -s -X POST {address}/api/v1/stream/ticket/ {key}"
+    url = """import json, sys; print(json.load(sys.stdin)["url"])"""
+    body = """-H 'Content-Type: application/json' -d '{"title": "Hello"}'"""
     return f"""
-Aftercommit is ready at http://{address}  (API documentation: http://{address}/api/docs/)
+Aftercommit is ready at {address}  (API documentation: {address}/api/docs/)
 Demo login: demo / demo    Demo API key: {DEMO_KEY}    Stop: Ctrl-C
 
-Create a task, watch the stream, see what the sandbox received:
+Follow the stream, create a task, see what the sandbox received (each in a terminal):
 
-  curl -X POST http://{address}/api/v1/tasks/ -H '{key}' -H 'Content-Type: application/json' \
--d '{{"title": "Hello"}}'
-  curl -N http://{address}/api/v1/events/stream?after=0 -H '{key}'
-  curl http://localhost:{options.sandbox_port}/received
-
-WebSocket: ws://{address}/ws/tasks?after=0, with the same header.
+{python} -m websockets "$({ticket} | {python} -c '{url}')"
+curl -X POST {address}/api/v1/tasks/ {key} {body}
+curl http://localhost:{options.sandbox_port}/received
 
 """

@@ -81,6 +81,7 @@ def test_a_new_data_folder_at_an_old_path_starts_empty(private: Path) -> None:
     first = settle_place(private / ".data")
     (private / ".data" / "servers-are-in").unlink()
     assert settle_place(private / ".data").home != first.home
+    first.home.rmdir()
 
 
 @needs_root
