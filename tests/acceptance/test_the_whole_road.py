@@ -6,6 +6,7 @@ them being cut ten times at random. Then four records are compared: what the cli
 the log, what the receiver got, what the followers saw.
 """
 
+import json
 import random
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -192,7 +193,7 @@ def test_api_database_and_clients_agree(road: Road) -> None:
 
 def entry_event(entry: dict[str, Any]) -> dict[str, Any]:
     """Return the event that a received request carried."""
-    event: dict[str, Any] = entry["body"]["data"]
+    event: dict[str, Any] = json.loads(entry["body"])["data"]
     return event
 
 
