@@ -90,7 +90,10 @@ def tell_access_changed(workspace_id: uuid.UUID | None) -> None:
 
     A bell that is lost costs seconds: streams ask by themselves as well.
     """
-    _bells_of_this_transaction().access.add(workspace_id)
+    if connection.in_atomic_block:
+        _bells_of_this_transaction().access.add(workspace_id)
+    else:  # it is committed already: a hook hung now would ring before it knew for what
+        ring({}, deliver=False, access={workspace_id})
 
 
 def ring_drain() -> None:
