@@ -16,6 +16,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_THROTTLE_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
+    "NON_FIELD_ERRORS_KEY": "\0",  # no field can have this name: NUL is refused
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 

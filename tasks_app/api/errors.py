@@ -15,6 +15,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from tasks_app.api.json_input import escaped
 from tasks_app.exceptions import FieldError, Refusal
@@ -116,7 +117,7 @@ def flat(detail: Any, pointer: str = "") -> Iterator[FieldError]:
     """Walk a serializer's errors, however deep, and give each its pointer."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            at_field = name != "non_field_errors"
+            at_field = name != api_settings.NON_FIELD_ERRORS_KEY
             yield from flat(inner, f"{pointer}/{escaped(str(name))}" if at_field else pointer)
     elif isinstance(detail, list | tuple):
         for inner in detail:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
+from rest_framework.settings import api_settings
 
 from tasks_app.events.snapshot import moment
 
@@ -121,7 +122,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         """Return the writable fields."""
         if not isinstance(data, dict):
             wrong = ErrorDetail("The body must be a JSON object.", "not_an_object")
-            raise ValidationError({"non_field_errors": [wrong]})
+            raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [wrong]})
         errors: dict[str, Any] = {
             name: [ErrorDetail("There is no such field.", "unknown_field")]
             for name in data

@@ -36,10 +36,14 @@ def snapshot_at_head(workspace_id: uuid.UUID) -> Iterator[Head]:
     Inside a transaction that is already open, its isolation is kept; the head still comes first,
     so that the data is never older than the cursor.
     """
-    nested = connection.in_atomic_block
-    with transaction.atomic(savepoint=False):
-        if not nested:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        epoch, seq = WorkspaceHead.objects.values_list("epoch", "seq").get(pk=workspace_id)
-        yield Head(epoch, seq)
+    if connection.in_atomic_block:
+        yield _head(workspace_id)
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield _head(workspace_id)
+
+
+def _head(workspace_id: uuid.UUID) -> Head:
+    return Head(*WorkspaceHead.objects.values_list("epoch", "seq").get(pk=workspace_id))
