@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.house import DEMO_KEY, House
@@ -84,7 +84,7 @@ class Follower(ABC):
     def _follow_once(self) -> None:
         try:
             self._follow()
-        except (OSError, httpx.TransportError, InvalidHandshake, AssertionError):
+        except (OSError, httpx.TransportError, WebSocketException, AssertionError):
             if not self.patient:
                 raise
             self._stopped.wait(0.1)
