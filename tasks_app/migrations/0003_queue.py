@@ -16,6 +16,26 @@ class Migration(migrations.Migration):
             name="replay",
             field=models.CharField(blank=True, db_default="", default="", max_length=64),
         ),
+        migrations.AlterField(
+            model_name="delivery",
+            name="destination",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=models.CASCADE,
+                related_name="deliveries",
+                to="tasks_app.destination",
+            ),
+        ),
+        migrations.AlterField(
+            model_name="attempt",
+            name="delivery",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=models.CASCADE,
+                related_name="attempt_set",
+                to="tasks_app.delivery",
+            ),
+        ),
         migrations.RunSQL(
             SQL.read_text(encoding="utf-8"),
             "DROP FUNCTION aftercommit_is_due(); DROP FUNCTION aftercommit_give_turns(uuid[], uuid[]);"

@@ -10,7 +10,10 @@ class Attempt(models.Model):
     """One try. Never changed after it is written."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempt_set")
+    # Without an index of its own: `attempt_number_once` begins with it.
+    delivery = models.ForeignKey(
+        Delivery, models.CASCADE, related_name="attempt_set", db_index=False
+    )
     number = models.PositiveIntegerField()
     started_at = models.DateTimeField()
     duration_ms = models.FloatField()

@@ -49,7 +49,10 @@ class Delivery(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace_id = models.UUIDField()
-    destination = models.ForeignKey(Destination, models.CASCADE, related_name="deliveries")
+    # Without an index of its own: `delivery_sequence_once` begins with it.
+    destination = models.ForeignKey(
+        Destination, models.CASCADE, related_name="deliveries", db_index=False
+    )
     event_seq = models.BigIntegerField()
     event_type = models.CharField(max_length=40)
     task_id = models.UUIDField(null=True)

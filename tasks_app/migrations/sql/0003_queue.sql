@@ -1,6 +1,7 @@
 -- The queue's four verbs. Functions, because each of their statements sees what others committed
 -- while the one before it waited for its locks, and because their plans are pinned to the indexes:
--- a plan made while the table was small must not scan it once there is a backlog.
+-- a plan made while the table was small must not scan it once there is a backlog. (Sorting off and
+-- OFFSET 0 leave only the index that has the order, and one look-up by it a row.)
 
 -- Lease: claim what may go out now, for one worker. It never waits for a lock.
 --
@@ -37,7 +38,8 @@ BEGIN
               SELECT 1 FROM (VALUES (0), (1), (2)) k(rank) CROSS JOIN LATERAL (
                   SELECT 1 FROM delivery q
                   WHERE q.destination_id = d.id AND q.state = 'pending' AND q.rank = k.rank
-                    AND q.next_attempt_at <= moment LIMIT 1) due)
+                    AND q.next_attempt_at <= moment
+                  ORDER BY q.next_attempt_at LIMIT 1) due)
           AND (SELECT count(*) FROM delivery q
                WHERE q.destination_id = d.id AND q.state = 'leased') < d.max_concurrency
         ORDER BY random() LIMIT wanted
@@ -63,11 +65,9 @@ BEGIN
               AND NOT EXISTS (
                   SELECT 1 FROM delivery o
                   WHERE o.destination_id = q.destination_id AND o.task_id = q.task_id
-                    AND o.state IN ('waiting', 'pending', 'leased') AND o.sequence < q.sequence)
-              AND NOT EXISTS (
-                  SELECT 1 FROM delivery o
-                  WHERE o.destination_id = q.destination_id AND o.task_id = q.task_id
-                    AND o.state = 'leased')
+                    AND o.state IN ('waiting', 'pending', 'leased')
+                    AND (o.sequence < q.sequence OR o.state = 'leased')
+                  OFFSET 0)
             ORDER BY q.next_attempt_at, q.sequence LIMIT r.free
             FOR NO KEY UPDATE OF q SKIP LOCKED) c
     ), ranked AS (
@@ -162,13 +162,14 @@ $$;
 
 -- Due: whether a drain would find something. Cheap when it would not.
 CREATE FUNCTION aftercommit_is_due() RETURNS boolean LANGUAGE sql STABLE
-SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
     SELECT EXISTS (
         SELECT 1 FROM destination d CROSS JOIN (VALUES (0), (1), (2)) k(rank)
         CROSS JOIN LATERAL (
             SELECT 1 FROM delivery q
             WHERE q.destination_id = d.id AND q.state = 'pending' AND q.rank = k.rank
-              AND q.next_attempt_at <= statement_timestamp() LIMIT 1) due
+              AND q.next_attempt_at <= statement_timestamp()
+            ORDER BY q.next_attempt_at LIMIT 1) due
         WHERE d.state = 'active' AND d.deleted_at IS NULL
           AND (d.blocked_until IS NULL OR d.blocked_until <= statement_timestamp())
           AND (SELECT count(*) FROM delivery q
