@@ -1,4 +1,4 @@
-"""People, workspaces and destinations for tests: Alice owns, Bob works there, Charlie is a stranger."""
+"""People, workspaces and destinations for tests: Alice owns, Charlie is a stranger."""
 
 import secrets
 import uuid

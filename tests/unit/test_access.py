@@ -1,5 +1,7 @@
 """One table says who may do what; what it does not say is forbidden."""
 
+import itertools
+
 import pytest
 
 from tasks_app.access import OF_ROLE, Capability, capabilities
@@ -13,7 +15,7 @@ def test_every_role_and_scope_is_in_the_table() -> None:
     assert all(capabilities(Role.OWNER, scope) for scope in Scope.values)
 
 
-@pytest.mark.parametrize(("lower", "higher"), list(zip(LADDER, LADDER[1:], strict=False)))
+@pytest.mark.parametrize(("lower", "higher"), list(itertools.pairwise(LADDER)))
 def test_each_role_may_do_what_those_before_it_may(lower: str, higher: str) -> None:
     assert capabilities(lower) < capabilities(higher)
 
