@@ -31,7 +31,7 @@ def _fresh_bells() -> Iterator[None]:
     def forget() -> None:
         commit_hook.bell_client.cache_clear()
         commit_hook.breaker.cache_clear()
-        pools.reset()
+        pools.reset()  # type: ignore[no-untyped-call]
         app._after_fork()
 
     forget()
@@ -49,7 +49,7 @@ def valkey(settings: Settings) -> Iterator["redis.Redis"]:
 
 
 def rung(valkey: "redis.Redis") -> int:
-    return int(valkey.llen(wire.DRAIN_QUEUE))  # type: ignore[arg-type]
+    return int(valkey.llen(wire.DRAIN_QUEUE))
 
 
 def create(workspace: Workspace) -> None:

@@ -1,9 +1,11 @@
 """A change, its event and its deliveries are on disk together, or none of them is."""
 
 import uuid
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from pytest_django import DjangoAssertNumQueries
 
 from tasks_app.actions.task import create_task, delete_task, update_task
 from tasks_app.events.catalogue import EventType
@@ -76,7 +78,7 @@ def test_a_change_that_changes_nothing_is_not_an_event(workspace: Workspace) -> 
 
 def test_a_stale_version_changes_nothing(workspace: Workspace) -> None:
     task = create_task(workspace_id=workspace.pk, fields={"title": "One"}, cause=cause())
-    at = {"workspace_id": workspace.pk, "task_id": task.pk, "cause": cause()}
+    at: dict[str, Any] = {"workspace_id": workspace.pk, "task_id": task.pk, "cause": cause()}
     update_task(**at, fields={"title": "Two"}, if_version=1)
     with pytest.raises(StaleVersion):
         update_task(**at, fields={"title": "Three"}, if_version=1)
@@ -97,7 +99,7 @@ def test_a_deleted_task_leaves_its_log(workspace: Workspace) -> None:
 def test_a_task_of_another_workspace_does_not_exist(workspace: Workspace) -> None:
     theirs = factories.workspace()
     task = create_task(workspace_id=theirs.pk, fields={"title": "Theirs"}, cause=cause())
-    at = {"workspace_id": workspace.pk, "task_id": task.pk, "cause": cause()}
+    at: dict[str, Any] = {"workspace_id": workspace.pk, "task_id": task.pk, "cause": cause()}
     with pytest.raises(NotFound):
         update_task(**at, fields={"title": "Mine"})
     with pytest.raises(NotFound):
@@ -147,9 +149,7 @@ def test_outcomes_do_not_breed_outcomes(workspace: Workspace) -> None:
     factories.destination(workspace)
     with transaction.atomic():
         for kind in set(EventType) - {"task_created", "task_updated", "task_deleted", "ping"}:
-            record_event(
-                NewEvent(workspace_id=workspace.pk, type=kind, cause=cause(), data={})
-            )
+            record_event(NewEvent(workspace_id=workspace.pk, type=kind, cause=cause(), data={}))
     assert states(workspace) == []
 
 
@@ -190,7 +190,7 @@ def test_an_unknown_workspace_has_no_log(db: None) -> None:
 
 
 def test_creating_a_task_takes_two_statements_beside_begin_and_commit(
-    workspace: Workspace, django_assert_num_queries: pytest.FixtureRequest
+    workspace: Workspace, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     factories.destination(workspace)
     with django_assert_num_queries(4):  # the savepoint of this test's own transaction is two

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -55,14 +56,15 @@ def test_many_writers_leave_no_hole_and_no_double(workspace: Workspace) -> None:
             create_task(workspace_id=workspace.pk, fields=fields, cause=cause())
             update_task(workspace_id=workspace.pk, task_id=task.pk, fields=fields, cause=cause())
 
-    for future in [in_thread(lambda n=n: write(n)) for n in range(6)]:
+    for future in [in_thread(partial(write, writer)) for writer in range(6)]:
         future.result(60)
     events = factories.log(workspace)
     assert [event.seq for event in events] == list(range(1, 122))
     shared = [e.data["task"]["version"] for e in events if e.task_id == task.pk]
     assert shared == list(range(1, 62))
     numbers = Task.objects.in_workspace(workspace.pk).values_list("number", flat=True)
-    assert sorted(numbers) == list(range(1, 62))
+    assert set(numbers) == set(range(1, 62))
+    assert len(numbers) == 61
     rows = Delivery.objects.in_workspace(workspace.pk).order_by("sequence")
     assert [row.sequence for row in rows] == list(range(1, 122))
     assert [row.event_seq for row in rows] == list(range(1, 122))
