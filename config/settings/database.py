@@ -40,7 +40,8 @@ def profile(role: str) -> dict[str, Any]:
     """Return connection handling for one role."""
     if role == "stream":
         pool = {"min_size": 1, "max_size": 8, "timeout": 5, "max_lifetime": 1800}
-        return {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": pool}}
+        # Checked when borrowed: after a restart of PostgreSQL all that the pool holds are dead.
+        return {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": {"pool": pool}}
     return {
         "CONN_MAX_AGE": 600 if role == "api" else None,
         "CONN_HEALTH_CHECKS": True,
