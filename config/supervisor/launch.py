@@ -24,6 +24,8 @@ from config.supervisor.welcome import welcome
 
 SERVERS_PATIENCE = 60.0  # recovery after a crash may have much to replay
 PATIENCE = 120.0
+# A signal to the whole group reaches us twice: from its sender, and passed on by make.
+ONE_WISH = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -62,6 +64,7 @@ class Launch:
         self._log = log
         self._supervisor = Supervisor(log=log, run=folder)
         self._stop = asyncio.Event()
+        self._told_at = 0.0
 
     async def run(self) -> int:
         """Run until a signal arrives or the start fails; raises CannotStart then."""
@@ -83,6 +86,10 @@ class Launch:
             loop.add_signal_handler(number, self._told_to_stop)
 
     def _told_to_stop(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._stop.is_set() and now - self._told_at < ONE_WISH:
+            return
+        self._told_at = now
         if self._stop.is_set():
             self._log.say("up", "Told twice: ending everything now.")
             self._supervisor.hurry()
