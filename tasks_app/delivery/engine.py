@@ -7,7 +7,6 @@ next drain gets a new loop: nothing may finish later that another worker sends a
 
 import asyncio
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import uvloop
@@ -51,7 +50,7 @@ class Engine:
             ledger=self._ledger,
             thread=self._thread,
             send=self._send,
-            may_lease=_unless(turn.is_over),
+            may_lease=lambda: self.beats.is_heard() and not turn.is_over(),
             may_send=self.beats.is_heard,
             read_word=turn.read_word,
             slots=settings.DELIVERY_IN_FLIGHT,
@@ -78,6 +77,3 @@ class Engine:
         if self._door is not None:
             await self._door.aclose()
 
-
-def _unless(condition: Callable[[], bool]) -> Callable[[], bool]:
-    return lambda: not condition()
