@@ -1,8 +1,11 @@
 """A list and its Stream-Cursor are of one instant: what commits between is in neither."""
 
+from typing import Any
+
 import pytest
 
 from tasks_app.actions.task import create_task
+from tasks_app.api import pagination
 from tasks_app.api import task as task_api
 from tasks_app.models import Workspace
 from tests.support.callers import Answer, caller
@@ -17,16 +20,16 @@ def test_a_task_that_commits_between_the_head_and_the_rows_is_not_in_the_list(
 ) -> None:
     api = caller(workspace)
     create_task(workspace_id=workspace.pk, fields={"title": "Before"}, cause=cause())
-    read_page = task_api.page
+    read_page = pagination.page
 
-    def after_a_commit(*args: object, **options: object) -> object:
+    def after_a_commit(*args: Any, **options: Any) -> pagination.Page:
         """Let another transaction commit when the head has been read and the rows have not."""
         in_thread(
             lambda: create_task(
                 workspace_id=workspace.pk, fields={"title": "Between"}, cause=cause()
             )
         ).result(20)
-        return read_page(*args, **options)  # type: ignore[arg-type]
+        return read_page(*args, **options)
 
     monkeypatch.setattr(task_api, "page", after_a_commit)
     answer = api.get("tasks/")

@@ -5,7 +5,9 @@ not told otherwise checks that on every answer.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from django.test import Client
@@ -15,6 +17,7 @@ from tasks_app.security.api_keys import new_api_key
 from tests.support import factories
 
 ROOT = "/api/v1/"
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,11 @@ class Caller:
         *,
         raw: bytes | None = None,
         content_type: str = "application/json",
-        **headers: str,
+        headers: Mapping[str, str] = NONE,
     ) -> Answer:
         """Send one request; ``raw`` goes as it is, ``body`` as JSON."""
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
-        given = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        given = self.headers | {name.replace("_", "-"): v for name, v in headers.items()}
         address = path if path.startswith(("/", "http")) else ROOT + path
         response = self.client.generic(
             method, address, data, content_type=content_type, headers=given
@@ -66,23 +69,23 @@ class Caller:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Read."""
-        return self.call("GET", path, **headers)
+        return self.call("GET", path, headers=headers)
 
     def post(self, path: str, body: Any = None, **headers: str) -> Answer:
         """Create or act."""
-        return self.call("POST", path, body, **headers)
+        return self.call("POST", path, body, headers=headers)
 
     def put(self, path: str, body: Any = None, **headers: str) -> Answer:
         """Replace."""
-        return self.call("PUT", path, body, **headers)
+        return self.call("PUT", path, body, headers=headers)
 
     def patch(self, path: str, body: Any = None, **headers: str) -> Answer:
         """Change."""
-        return self.call("PATCH", path, body, **headers)
+        return self.call("PATCH", path, body, headers=headers)
 
     def delete(self, path: str, **headers: str) -> Answer:
         """Delete."""
-        return self.call("DELETE", path, **headers)
+        return self.call("DELETE", path, headers=headers)
 
 
 def check_problem(answer: Answer) -> None:

@@ -24,7 +24,8 @@ def titles(api: Caller, query: str) -> list[str]:
 
 
 def walk(api: Caller, path: str, step: str = "next") -> list[str]:
-    seen, address = [], path
+    seen: list[str] = []
+    address = path
     while address:
         body = api.get(address).body
         found = [task["title"] for task in body["results"]]
