@@ -11,9 +11,10 @@ from tasks_app.delivery.beats import Beats
 from tasks_app.delivery.engine import Engine
 from tasks_app.delivery.worker import Turn
 from tasks_app.models import Delivery, Destination, Event, Workspace
+from tests.support.engine_secret import SECRET
 from tests.support.factories import cause
 
-SECRET = "whsec_" + "c2VjcmV0LW9mLXRoZS10ZXN0cy0zMi1ieXRlcyEh"
+__all__ = ["SECRET", "deliver", "engine", "make_due", "states", "to", "told"]
 
 
 @contextlib.contextmanager
