@@ -17,13 +17,14 @@ from config.embedded.valkey import Valkey
 from config.supervisor.log import Log, wants_colour
 from config.supervisor.options import Options, check_ports, read_options
 from config.supervisor.plan import STOP_ORDER, processes, shared_environment, step
-from config.supervisor.readiness import wait_until_ready
+from config.supervisor.readiness import wait_for_workers, wait_until_ready
 from config.supervisor.run_folder import RunFolder
 from config.supervisor.supervisor import Supervisor
 from config.supervisor.welcome import welcome
 
 SERVERS_PATIENCE = 60.0  # recovery after a crash may have much to replay
 PATIENCE = 120.0
+WORKERS_PATIENCE = 20.0
 # A signal to the whole group reaches us twice: from its sender, and passed on by make.
 ONE_WISH = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -114,6 +115,8 @@ class Launch:
         await self._prepare(environment)
         self._supervisor.start(processes(self._options, self._place, ports, environment))
         await wait_until_ready(self._options.port, patience=PATIENCE)
+        if not await wait_for_workers(self._options.port, patience=WORKERS_PATIENCE):
+            self._log.say("up", "No worker or no beat yet: what is created waits for them.")
         self._log.plain(welcome(self._options))
 
     def _ports(self) -> dict[str, int]:
@@ -154,20 +157,7 @@ class Launch:
         return environment
 
     async def _prepare(self, environment: Mapping[str, str]) -> None:
-        """Bring the schema up to date and load the demo; the static files meanwhile."""
-        static = asyncio.create_task(
-            self._step("static", "collectstatic", "--no-input", "-v", "0", environment=environment)
-        )
-        try:
-            await self._step("migrate", "migrate", "-v", "0", environment=environment)
-            await self._step("demo", "load_demo", environment=environment)
-        except BaseException:
-            static.cancel()
-            raise
-        await static
-
-    async def _step(self, name: str, *arguments: str, environment: Mapping[str, str]) -> None:
-        spec = step(name, *arguments, environment=environment)
-        code = await self._supervisor.run_once(spec)
+        """Bring the schema up to date, load the demo, collect the static files."""
+        code = await self._supervisor.run_once(step("prepare", environment=environment))
         if code:
-            raise CannotStart(f"{name} failed with code {code}; its own lines above say why.")
+            raise CannotStart(f"prepare ended with code {code}; its own lines above say why.")

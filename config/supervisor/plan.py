@@ -43,12 +43,12 @@ def shared_environment(
     }
 
 
-def step(name: str, *arguments: str, environment: Mapping[str, str]) -> ProcessSpec:
+def step(name: str, *, environment: Mapping[str, str]) -> ProcessSpec:
     """Return a ``manage.py`` command that runs once.
 
     What it writes (the static files) is for the proxy to read, which may run as another.
     """
-    spec = _python(name, "manage.py", *arguments, role="command", environment=environment)
+    spec = _python(name, "manage.py", name, role="command", environment=environment)
     return replace(spec, umask=0o022)
 
 
