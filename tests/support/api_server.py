@@ -39,7 +39,7 @@ def api_server(
     ]
     settings = {
         "DJANGO_SETTINGS_MODULE": "config.settings.test",
-        "DATABASE_URL": database_url(),
+        "DATABASE_URL": environment.get("DATABASE_URL") or database_url(),
         "ROLE": "api",
         "LOG_LEVEL": "WARNING",
         **environment,
