@@ -18,6 +18,14 @@ TIMEOUTS = {  # milliseconds
     "idle_in_transaction_session_timeout": 15_000,
 }
 
+# A host that vanished without a word is noticed within this, not after the kernel's two hours.
+KEEPALIVE = {
+    "keepalives_idle": 5,  # seconds
+    "keepalives_interval": 2,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds
+}
+
 
 def parse_database_url(url: str) -> dict[str, Any]:
     """Return Django's settings of a ``postgresql://`` URL; raises ValueError otherwise."""
@@ -54,7 +62,7 @@ def databases(url: str, role: str) -> dict[str, dict[str, Any]]:
     database = parse_database_url(url)
     parameters = " ".join(f"-c {name}={value}" for name, value in TIMEOUTS.items())
     extra = profile(role)
-    options = {"connect_timeout": 3, "options": parameters, "application_name": role}
+    options = {"connect_timeout": 3, "options": parameters, "application_name": role, **KEEPALIVE}
     database["OPTIONS"] = {**options, **database["OPTIONS"], **extra.pop("OPTIONS")}
     return {"default": {**database, **extra}}
 

@@ -11,7 +11,6 @@ OUTBOUND_ALLOWED_NETWORKS = [
 ]
 DELIVERY_CONNECT_TIMEOUT = 5.0
 DELIVERY_IN_FLIGHT = env.integer("DELIVERY_IN_FLIGHT", 100, low=1, high=1000)  # a process
-DELIVERY_DRAIN_SLICE = 5.0  # a drain gives its process back after this, and rings again
 DELIVERY_LEASE_MARGIN = 30.0  # a lease outlives its attempt's deadline by this
 DELIVERY_WORKER_BEAT = 2.0
 DELIVERY_WORKER_SILENCE = 6.0  # a worker silent for this long has died

@@ -76,4 +76,3 @@ class Engine:
         await asyncio.gather(*others, return_exceptions=True)
         if self._door is not None:
             await self._door.aclose()
-

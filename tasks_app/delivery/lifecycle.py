@@ -30,3 +30,4 @@ def end(**_: Any) -> None:
     """Let connections go and leave no row behind, so that nobody waits for our silence."""
     close_engine()
     beats.this_process().stop()
+    beats.forget()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import close_old_connections, connection, transaction
 
 from tasks_app.delivery.beats import beat
 from tasks_app.delivery.clear import cancel_of_deleted, forget_the_old, give_stuck_turns
@@ -22,7 +22,12 @@ _last_seldom = [float("-inf")]
 
 
 def sweep() -> None:
-    """Take over, clear up, and ring where something is due."""
+    """Take over, clear up, and ring where something is due.
+
+    Celery keeps the connection from task to task; one that PostgreSQL's restart has broken would
+    fail every sweep, so it is checked first.
+    """
+    close_old_connections()
     beat("beat", "beat")
     for job in (take_over, cancel_of_deleted, *_seldom()):
         _alone(job)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import pytest
 from django.db import connection
 
+from tasks_app.delivery.sweep import sweep
 from tasks_app.delivery.worker import Turn
-from tasks_app.models import Attempt, Workspace
+from tasks_app.models import Attempt, ProcessBeat, Workspace
 from tests.support.backlog import backlog
 from tests.support.engine import engine, states, to
 from tests.support.sink import Came, held, sink
@@ -42,6 +43,14 @@ def test_outcomes_are_settled_once_the_database_is_back(workspace: Workspace) ->
     assert states(there) == ["succeeded"] * 6
     assert len(out.came) == 6
     assert Attempt.objects.count() == 6
+
+
+def test_the_sweep_survives_a_restart_of_the_database(workspace: Workspace) -> None:
+    """Celery keeps the broken connection, and would hand it to the next 500 sweeps."""
+    connection.ensure_connection()
+    in_thread(end_every_other_connection).result(DEADLINE)
+    sweep()
+    assert ProcessBeat.objects.filter(kind="beat").exists()
 
 
 def test_a_torn_drain_gives_back_what_it_was_sending(workspace: Workspace) -> None:

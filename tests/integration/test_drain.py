@@ -1,0 +1,122 @@
+"""One drain a worker: a second bell leaves word and returns, and nothing is overlooked."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from tasks_app.actions.task import create_task
+from tasks_app.delivery import lifecycle
+from tasks_app.delivery.drain import drain
+from tasks_app.delivery.worker import Turn
+from tasks_app.events import wire
+from tasks_app.events.commit_hook import bell_client
+from tasks_app.models import Workspace
+from tests.support.engine import states, to
+from tests.support.factories import cause
+from tests.support.receiver import Exchange
+from tests.support.sink import Came, held, ok, sink
+from tests.support.threads import DEADLINE, in_thread, until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def turn() -> Iterator[Turn]:
+    """Return a worker's turn; afterwards this process's engine and beats have ended."""
+    one = Turn()
+    yield one
+    lifecycle.end()
+    one.close()
+
+
+def make(workspace: Workspace, title: str) -> None:
+    create_task(workspace_id=workspace.pk, fields={"title": title}, cause=cause())
+
+
+def test_a_second_bell_returns_at_once_and_the_first_drain_hears_of_it(
+    workspace: Workspace, turn: Turn
+) -> None:
+    gate = threading.Event()
+
+    async def only_first_waits(came: Came, exchange: Exchange) -> None:
+        waits = came.data["task"]["title"] == "first"
+        await (held(gate) if waits else ok)(came, exchange)
+
+    with sink(only_first_waits) as out:
+        there = to(workspace, out.url)
+        make(workspace, "first")
+        first = in_thread(lambda: drain(turn))
+        out.wait_for(1)
+        make(workspace, "second")
+        drain(turn)
+        assert not first.done()
+        out.wait_for(2)
+        gate.set()
+        first.result(DEADLINE)
+    assert states(there) == ["succeeded", "succeeded"]
+
+
+def test_a_word_left_while_a_drain_ends_begins_the_next(workspace: Workspace, turn: Turn) -> None:
+    """The narrowest moment: the drain has looked for the last time and still has the turn."""
+    leave = turn.leave
+    left: list[int] = []
+
+    def leave_late() -> None:
+        if not left:
+            left.append(1)
+            make(workspace, "late")
+            drain_beside = in_thread(lambda: drain(turn))
+            drain_beside.result(DEADLINE)
+        leave()
+
+    turn.leave = leave_late  # type: ignore[method-assign]
+    with sink() as out:
+        there = to(workspace, out.url)
+        drain(turn)
+    assert states(there) == ["succeeded"]
+
+
+def test_a_drain_told_to_stop_leases_nothing(workspace: Workspace, turn: Turn) -> None:
+    with sink() as out:
+        there = to(workspace, out.url)
+        make(workspace, "t")
+        turn.stop()
+        drain(turn)
+        assert out.came == []
+    assert states(there) == ["pending"]
+
+
+def test_a_drain_stops_leasing_when_told_to_and_settles_what_it_sent(
+    workspace: Workspace, turn: Turn
+) -> None:
+    gate = threading.Event()
+    with sink(held(gate)) as out:
+        there = to(workspace, out.url, max_concurrency=1)
+        make(workspace, "1")
+        make(workspace, "2")
+        first = in_thread(lambda: drain(turn))
+        out.wait_for(1)
+        turn.stop()
+        gate.set()
+        first.result(DEADLINE)
+    assert states(there) == ["succeeded", "pending"]
+
+
+def test_the_wake_is_forgotten_before_the_first_lease(workspace: Workspace, turn: Turn) -> None:
+    """Or a commit between lease and forgetting would ring no bell."""
+    client: Redis = bell_client()
+    seen: list[bool] = []
+
+    async def look(came: Came, exchange: Exchange) -> None:
+        seen.append(bool(client.exists(wire.DRAIN_WAKE_KEY)))
+        await ok(came, exchange)
+
+    with sink(look) as out:
+        to(workspace, out.url)
+        make(workspace, "t")
+        client.set(wire.DRAIN_WAKE_KEY, 1)
+        drain(turn)
+        until(lambda: bool(out.came), "it came")
+    assert seen == [False]
