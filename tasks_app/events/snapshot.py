@@ -1,6 +1,6 @@
 """A task, a destination, a delivery as the log tells of them: plain JSON values."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from tasks_app.models import Delivery, Destination, Task
@@ -29,7 +29,8 @@ def moment(value: datetime | None) -> str | None:
     """Return RFC 3339 in UTC with microseconds and ``Z``."""
     if value is None:
         return None
-    return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: its %Y writes the year 2 as "2".
+    return value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def task_snapshot(task: Task, sync: str | None = None) -> dict[str, Any]:
