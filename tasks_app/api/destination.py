@@ -5,9 +5,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.conf import settings
 from rest_framework import serializers
-from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,10 +14,10 @@ from tasks_app.actions import destination as actions
 from tasks_app.api import filters
 from tasks_app.api.delivery import DeliverySerializer, told_delivery
 from tasks_app.api.fields import NOTHING, Distinct, Items, StrictSerializer, Text, WholeNumber, Word
+from tasks_app.api.outbound_fields import Headers, Url
 from tasks_app.api.pagination import Orderings, page
 from tasks_app.api.schema import documented, page_of
 from tasks_app.api.workspace_view import WorkspaceView, listed, shown
-from tasks_app.connectors.headers import BadHeader, vet_headers
 from tasks_app.connectors.registry import kinds
 from tasks_app.events.catalogue import SUBSCRIBABLE
 from tasks_app.events.snapshot import moment
@@ -28,44 +26,12 @@ from tasks_app.models import Destination, DestinationState
 from tasks_app.models.destination import default_events, default_retry_schedule
 from tasks_app.queries.backlog import Backlog, backlogs
 from tasks_app.queries.snapshot import snapshot_at_head
-from tasks_app.security.ssrf import BlockedTarget, vet_url
 
 RETRIES_MAX: Final = 30
 RETRY_SECONDS_MAX: Final = 4 * 24 * 3600
 MASK: Final = "•••"
 # These move by themselves between a client's reading and writing.
 RESTLESS: Final = ("pending", "oldest_due_at", "blocked_until")
-
-
-class Url(Text):
-    """An address outside: http(s) only, no inside target, nothing that parsers disagree about."""
-
-    def to_internal_value(self, data: Any) -> str:
-        """Return it as it came."""
-        value = super().to_internal_value(data)
-        try:
-            vet_url(value, allowed_networks=settings.OUTBOUND_ALLOWED_NETWORKS)
-        except BlockedTarget as blocked:
-            raise ValidationError(blocked.detail, blocked.code) from blocked
-        return value
-
-
-class Headers(serializers.DictField):
-    """Headers that a destination adds; none that frames the message or proves anything."""
-
-    child = Text(allow_blank=True)
-
-    def to_internal_value(self, data: Any) -> dict[str, str]:
-        """Return them as they came."""
-        if not isinstance(data, dict):
-            self.fail("not_a_dict", input_type=type(data).__name__)
-        values: dict[str, str] = super().to_internal_value(data)
-        try:
-            vet_headers(values)
-        except BadHeader as bad:
-            wrong = ErrorDetail(bad.detail, bad.code)
-            raise ValidationError({bad.name: [wrong]} if bad.name else [wrong]) from bad
-        return values
 
 
 class DestinationSerializer(StrictSerializer):
@@ -150,6 +116,7 @@ class DestinationView(WorkspaceView):
         DestinationWithSecretSerializer,
         request=DestinationSerializer,
         status=201,
+        example={"name": "CRM", "url": "https://crm.example.org/hooks", "events": ["*"]},
     )
     def create(self, request: Request) -> Response:
         """Create a destination; the answer shows its secret this once."""

@@ -77,7 +77,7 @@ def documented(
     parameters: Sequence[OpenApiParameter] = (),
     tag: bool = False,
     if_match: bool = False,
-    examples: Sequence[OpenApiExample] = (),
+    example: dict[str, Any] | None = None,
     cursor: bool = True,
     conflict: str = "",
 ) -> Callable[[F], F]:
@@ -93,7 +93,7 @@ def documented(
         request=request,
         responses={status: answer, **extra},
         parameters=shared,
-        examples=list(examples),
+        examples=[OpenApiExample("Body", value=example, request_only=True)] if example else None,
         tags=[operation.partition("_")[0]],
     )
     return decorate

@@ -143,7 +143,14 @@ class TaskView(WorkspaceView):
             found = page(request, tasks, orderings=ORDERINGS, default="-created_at")
         return listed(found, [_told(task) for task in found.rows], head)
 
-    @documented("tasks_create", TaskSerializer, request=TaskSerializer, status=201, tag=True)
+    @documented(
+        "tasks_create",
+        TaskSerializer,
+        request=TaskSerializer,
+        status=201,
+        tag=True,
+        example={"title": "Renew the certificate", "priority": "high", "labels": ["ops"]},
+    )
     def create(self, request: Request) -> Response:
         """Create a task; 201 as soon as it is on disk, with its event and its deliveries."""
         fields = WHOLE.read_new(request.data)

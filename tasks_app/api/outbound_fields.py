@@ -1,0 +1,42 @@
+"""Fields that lead outside: vetted when saved by the same guards as when sent."""
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from tasks_app.api.fields import Text
+from tasks_app.connectors.headers import BadHeader, vet_headers
+from tasks_app.security.ssrf import BlockedTarget, vet_url
+
+
+class Url(Text):
+    """An address outside: http(s) only, no inside target, nothing that parsers disagree about."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return it as it came."""
+        value = super().to_internal_value(data)
+        try:
+            vet_url(value, allowed_networks=settings.OUTBOUND_ALLOWED_NETWORKS)
+        except BlockedTarget as blocked:
+            raise ValidationError(blocked.detail, blocked.code) from blocked
+        return value
+
+
+class Headers(serializers.DictField):
+    """Headers that a destination adds; none that frames the message or proves anything."""
+
+    child = Text(allow_blank=True)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        """Return them as they came."""
+        if not isinstance(data, dict):
+            self.fail("not_a_dict", input_type=type(data).__name__)
+        values: dict[str, str] = super().to_internal_value(data)
+        try:
+            vet_headers(values)
+        except BadHeader as bad:
+            wrong = ErrorDetail(bad.detail, bad.code)
+            raise ValidationError({bad.name: [wrong]} if bad.name else [wrong]) from bad
+        return values
