@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
 from tasks_app.delivery.beats import beat
@@ -31,7 +32,7 @@ def sweep() -> None:
     beat("beat", "beat")
     for job in (take_over, cancel_of_deleted, *_seldom()):
         _alone(job)
-    if is_due():
+    if settings.OUTBOUND_ENABLED and is_due():
         ring_drain()
 
 
