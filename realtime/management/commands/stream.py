@@ -6,6 +6,13 @@ from typing import Any
 from channels.routing import get_default_application
 from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.utils.module_loading import import_string
+
+#: By name, since importing Daphne installs Twisted's reactor in the process.
+SERVERS = {
+    "uvicorn": "realtime.servers.uvicorn_server.serve_by_uvicorn",
+    "daphne": "realtime.servers.daphne_server.serve_by_daphne",
+}
 
 
 class Command(BaseCommand):
@@ -18,16 +25,11 @@ class Command(BaseCommand):
         """Take an address and a server."""
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8002)
-        parser.add_argument(
-            "--server", choices=("uvicorn", "daphne"), default=settings.STREAM_SERVER
-        )
+        parser.add_argument("--server", choices=tuple(SERVERS), default=settings.STREAM_SERVER)
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         """Serve until SIGTERM."""
-        if options["server"] == "daphne":
-            from realtime.servers.daphne_server import serve_by_daphne as serve  # noqa: PLC0415
-        else:
-            from realtime.servers.uvicorn_server import serve_by_uvicorn as serve  # noqa: PLC0415
+        serve = import_string(SERVERS[options["server"]])
         serve(
             get_default_application(),
             host=options["host"],
