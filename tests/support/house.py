@@ -102,8 +102,8 @@ def running_house(**variables: str) -> Iterator[House]:
     """Run a house of the test's own; ends with SIGTERM, and fails if that takes too long."""
     with tempfile.TemporaryDirectory(prefix="aftercommit-house-") as folder:
         Path(folder).chmod(0o755)
-        data_dir, log = Path(folder) / "data", Path(folder) / "log"
-        ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+        data_dir, log = Path(variables.get("DATA_DIR", f"{folder}/data")), Path(folder) / "log"
+        ports = {n: variables.get(n, str(free_port())) for n in ("PORT", "SANDBOX_PORT")}
         settings = {"DJANGO_SETTINGS_MODULE": "config.settings.local", "DATA_DIR": str(data_dir)}
         inherited = {name: value for name, value in os.environ.items() if name not in OURS}
         with log.open("wb") as sink:
