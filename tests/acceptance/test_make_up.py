@@ -97,9 +97,9 @@ def test_the_ready_line_is_printed_once_with_lines_to_copy(house: House) -> None
 
 
 def test_commands_beside_it_find_its_database_and_its_keys(house: House) -> None:
-    code = (
-        "from tasks_app.models import Destination as D; print([d.secret for d in D.objects.all()])"
-    )
+    code = """from django.conf import settings
+from tasks_app.models import Destination
+print(Destination.objects.count(), *settings.ENCRYPTION_KEYS)"""
     inherited = {
         name: value
         for name, value in os.environ.items()
