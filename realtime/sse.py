@@ -17,7 +17,7 @@ from realtime.admission import admit
 from realtime.asgi_types import Receive, Scope, Send, header
 from realtime.auth import Refused
 from realtime.backpressure import Line, line_to
-from realtime.close_codes import BAD_CREDENTIALS, Close
+from realtime.close_codes import BAD_CREDENTIALS, GOING_AWAY, Close
 from realtime.cursor import BadCursor, Cursor, Head, parse_cursor
 from realtime.database import in_thread
 from realtime.filter import BadFilter, Filter
@@ -64,6 +64,9 @@ async def follow_by_sse(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         wish = await _understand(scope, home)
     except Problem as problem:
+        if problem.status == 503 and _is_event_source(scope):
+            await _send_away(send, headers)
+            return
         found = [*headers, *problem.headers]
         await send_problem(scope, send, problem.status, problem.code, problem.detail, found)
         return
@@ -181,10 +184,23 @@ async def _watch(follower: Follower, receive: Receive) -> None:
     follower.end(None)
 
 
+def _is_event_source(scope: Scope) -> bool:
+    return "text/event-stream" in (header(scope, b"accept") or "")
+
+
+async def _send_away(send: Send, headers: Headers) -> None:
+    """Say 4001 in a stream, as a browser's EventSource never comes back after any other status."""
+    await _start(send, headers)
+    await send({"type": "http.response.body", "body": _bye(GOING_AWAY).event_stream})
+
+
+def _bye(close: Close) -> Frame:
+    return Frame({"type": "bye", "code": close.code, "reason": close.reason}, name="bye")
+
+
 async def _say_bye(line: Line, send: Send, close: Close) -> None:
     """Send the last event; a client that does not even take that is cut off."""
-    message = {"type": "bye", "code": close.code, "reason": close.reason}
-    line.write(Frame(message, name="bye"))
+    line.write(_bye(close))
     try:
         async with asyncio.timeout(BYE_SECONDS):
             await line.drained()

@@ -19,6 +19,7 @@ from config.embedded.caddy import caddy
 from config.embedded.place import settle_place
 from config.embedded.ports import free_port, is_free
 from config.embedded.server import Server
+from realtime.close_codes import GOING_AWAY
 from tests.support.servers import throw_away_folder
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "Caddyfile"
@@ -229,6 +230,20 @@ def test_a_process_that_stays_away_is_a_problem_that_says_when_to_try_again(prox
     assert int(headers["retry-after"]) >= 1
     assert headers["x-request-id"]
     assert json.loads(body)["status"] == status
+
+
+def test_an_event_source_is_told_to_come_back_to_a_stream_that_stays_away(proxy: Proxy) -> None:
+    """A browser's EventSource gives up for good on any status but 200."""
+    path = "/api/v1/events/stream"
+    status, headers, body = proxy.ask("GET", path, headers={"Accept": "text/event-stream"})
+    assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    retry, bye = body.decode().strip().split("\n\n")
+    assert retry.startswith("retry: ")
+    name, _, data = bye.partition("\n")
+    assert name == "event: bye"
+    told = json.loads(data.removeprefix("data: "))
+    assert told == {"type": "bye", "code": GOING_AWAY.code, "reason": GOING_AWAY.reason}
+    assert proxy.ask("GET", path)[0] in {502, 503}
 
 
 def test_a_request_that_broke_off_is_not_sent_twice(proxy: Proxy) -> None:
