@@ -152,8 +152,17 @@ def tell_common_parts(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path in result["paths"].values():
         for operation in (one for one in path.values() if "responses" in one):
+            _summarise(operation)
             _complete(operation["responses"], content)
     return result
+
+
+def _summarise(operation: dict[str, Any]) -> None:
+    """Show what an operation is for where only its summary is shown: the docstring's first line."""
+    summary, _, rest = operation.pop("description", "").partition("\n")
+    operation["summary"] = summary
+    if rest.strip():
+        operation["description"] = rest.strip()
 
 
 def _complete(responses: dict[str, Any], content: dict[str, Any]) -> None:
