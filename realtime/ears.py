@@ -20,6 +20,7 @@ CANARY = "stream.canary"
 CANARY_SECONDS, DEAF_SECONDS = 2.0, 6.0
 RETRY_SECONDS = 1.0
 PATIENCE_SECONDS = 3.0  # for one call of the layer
+CANCEL_TIMES, CANCEL_SECONDS = 5, 0.3
 
 
 class Deaf(Exception):
@@ -53,9 +54,7 @@ class Ears:
 
     async def close(self) -> None:
         """Stop listening and give the connections back."""
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await _end([self._task])
         await self._flush()
 
     async def _listen_forever(self) -> None:
@@ -63,8 +62,7 @@ class Ears:
             try:
                 await self._listen()
             except Exception as problem:  # noqa: BLE001 whatever it is, we begin anew
-                cause = problem.exceptions[0] if isinstance(problem, ExceptionGroup) else problem
-                logger.warning("stream_deaf", extra={"problem": repr(cause)[:200]})
+                logger.warning("stream_deaf", extra={"problem": repr(problem)[:200]})
             self._last_canary = 0.0
             await self._flush()
             await asyncio.sleep(RETRY_SECONDS)
@@ -73,10 +71,16 @@ class Ears:
         layer = get_channel_layer()
         async with asyncio.timeout(PATIENCE_SECONDS):
             channel = await layer.new_channel()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._receive(layer, channel))
-            tasks.create_task(self._keep_groups(layer, channel))
-            tasks.create_task(self._keep_singing(layer, channel))
+        tasks = [
+            asyncio.create_task(self._receive(layer, channel)),
+            asyncio.create_task(self._keep_groups(layer, channel)),
+            asyncio.create_task(self._keep_singing(layer, channel)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()  # none ever ends but by a failure
+        finally:
+            await _end(tasks)
 
     async def _receive(self, layer: Any, channel: str) -> None:
         while True:
@@ -118,3 +122,20 @@ class Ears:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await get_channel_layer().flush()
+
+
+async def _end(tasks: list["asyncio.Task[None]"]) -> None:
+    """Cancel tasks until they have ended.
+
+    Once is not enough, and a TaskGroup would wait for ever: measured, a task that was cancelled
+    within redis-py's unsubscribe went on as if nothing had happened.
+    """
+    for _ in range(CANCEL_TIMES):
+        for task in tasks:
+            task.cancel()
+        _, pending = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+        if not pending:
+            break
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()  # or asyncio complains that nobody asked

@@ -9,19 +9,24 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import django
+from django.utils.module_loading import import_string
 
 from config.embedded.ports import free_port
-from config.env import CHECKOUT, data_dir
+from tests.benchmarks.plain_layer import GROUP, layer_config
 from tests.support.servers import own_postgres, own_valkey
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 LAYERS = {
     "plain consumer, core layer": "channels_redis.core.RedisChannelLayer",
     "plain consumer, pubsub layer": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -35,6 +40,7 @@ def main() -> None:
     arguments.add_argument("--followers", type=int, default=1000)
     arguments.add_argument("--events", type=int, default=100)
     options = arguments.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops what it started, too
     with own_postgres() as postgres, own_valkey() as valkey:
         os.environ |= {
             "DATABASE_URL": postgres.url,
@@ -80,24 +86,11 @@ def _peer(name: str, layer: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _send_to_group(layer: str, events: int) -> None:
-    from channels.layers import channel_layers  # noqa: PLC0415 needs django.setup()
-
-    from tests.benchmarks.plain_consumer import GROUP  # noqa: PLC0415
-
-    sender = channel_layers._make_backend("default", layer_config(layer))
+    sender = import_string(layer)(**layer_config(layer)["default"]["CONFIG"])
     for _ in range(events):
-        text = f"stamp:{time.time()}".ljust(TEXT_BYTES, ".")
+        text = f"stamp:{time.time()}".ljust(TEXT_BYTES, "x")
         await sender.group_send(GROUP, {"type": "event.happened", "text": text})
     await sender.flush() if "pubsub" in layer else await sender.close_pools()
-
-
-def layer_config(layer: str) -> dict[str, dict[str, Any]]:
-    """Return CHANNEL_LAYERS for a peer, with room enough that it drops nothing by design."""
-    host = {"address": os.environ["REDIS_URL"], "socket_timeout": 30, "max_connections": 10_000}
-    config: dict[str, Any] = {"hosts": [host]}
-    if "core" in layer:
-        config["capacity"] = 100_000_000
-    return {"default": {"BACKEND": layer, "CONFIG": config}}
 
 
 def _measure(
@@ -143,8 +136,6 @@ def _running(
     from tests.support.threads import until  # noqa: PLC0415 needs django.setup()
 
     def listens() -> bool:
-        import socket  # noqa: PLC0415
-
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -168,7 +159,7 @@ def _report(rows: list[dict[str, Any]], options: argparse.Namespace) -> None:
             f" {row['server_cpu_us_per_delivery']} | {row['p50_ms']} | {row['p99_ms']} |"
             f" {row['lost']} |"
         )
-    folder = data_dir() / "bench"
+    folder = Path(os.environ.get("DATA_DIR") or CHECKOUT / ".data") / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     result = {"run": str(uuid.uuid4()), "options": vars(options), "rows": rows}
     (folder / "fanout.json").write_text(json.dumps(result, indent=2))

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import time
+from functools import partial
 from urllib.parse import urlsplit
 
 import uvloop
@@ -76,6 +77,10 @@ class Listener(asyncio.Protocol):
             self.delays.append(self.last - float(found[1]))
 
 
+def _same(listener: Listener) -> Listener:
+    return listener
+
+
 async def main(url: str, key: str, clients: int, events: int) -> None:
     """Connect, wait, report."""
     loop = asyncio.get_running_loop()
@@ -83,7 +88,9 @@ async def main(url: str, key: str, clients: int, events: int) -> None:
     listeners: list[Listener] = []
     for number in range(clients):
         listener = Listener(url, key, sampled=number % SAMPLE == 0)
-        await loop.create_connection(lambda each=listener: each, parts.hostname, parts.port)
+        await loop.create_connection(
+            partial(_same, listener), parts.hostname or "", parts.port or 80
+        )
         listeners.append(listener)
         if number % 50 == 49:
             await listener.open

@@ -4,11 +4,13 @@ import os
 
 import django
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+
+from tests.benchmarks.plain_layer import GROUP, layer_config
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
 django.setup()
-
-GROUP = "everybody"
+settings.CHANNEL_LAYERS = layer_config(os.environ["BENCH_LAYER"])
 
 
 class PlainConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]

@@ -46,8 +46,8 @@ class StreamProcess:
         assert self.process is not None
         return self.process.pid
 
-    def start(self) -> None:
-        """Start and wait until it is ready."""
+    def start(self, *, ready: bool = True) -> None:
+        """Start and, unless told not to, wait until it is ready."""
         command = [sys.executable, "manage.py", "stream", "--port", str(self.port)]
         with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
@@ -57,7 +57,8 @@ class StreamProcess:
                 stdout=sink,
                 stderr=subprocess.STDOUT,
             )
-        until(self._is_ready, f"the stream is ready: {self.log.read_text()[-3000:]}")
+        if ready:
+            until(self._is_ready, f"the stream is ready: {self.log.read_text()[-3000:]}")
 
     def kill(self) -> None:
         """Kill it without a word."""
@@ -97,13 +98,13 @@ class StreamProcess:
 
 
 @contextlib.contextmanager
-def running_stream(server: str, **variables: str) -> Iterator[StreamProcess]:
-    """Run a stream over the test's database; without Valkey it counts as ready too late."""
+def running_stream(server: str, *, ready: bool = True, **variables: str) -> Iterator[StreamProcess]:
+    """Run a stream over the test's database; wait until it hears hints, unless told not to."""
     with tempfile.TemporaryDirectory(prefix="aftercommit-stream-") as folder:
         log = Path(folder) / "log"
         stream = StreamProcess(server=server, port=free_port(), log=log, variables=variables)
         try:
-            stream.start()
+            stream.start(ready=ready)
             yield stream
         finally:
             if stream.process is not None and stream.process.poll() is None:

@@ -9,25 +9,25 @@ from tests.support.stream_process import StreamProcess, running_stream
 from tests.support.stream_world import Member, new_member
 
 SERVERS = ("uvicorn", "daphne")
+FRIEND, CORS_PAGE = "https://friend.example", "https://dashboard.example"
+VARIABLES = {
+    "STREAM_HEARTBEAT_SECONDS": "1",  # short, so that tests see them
+    "ALLOWED_ORIGINS": FRIEND,
+    "CORS_ALLOWED_ORIGINS": CORS_PAGE,
+}
 
 
 @pytest.fixture(scope="session")
 def streams(django_db_setup: None) -> Iterator[dict[str, StreamProcess]]:
-    """Keep one process for each server; with short heartbeats, so that tests see them."""
+    """Keep one process for each server."""
     with contextlib.ExitStack() as stack:
-        running: dict[str, StreamProcess] = {}
 
         class Lazily(dict[str, StreamProcess]):
             def __missing__(self, server: str) -> StreamProcess:
-                made = running_stream(server, STREAM_HEARTBEAT_SECONDS="1", ALLOWED_ORIGINS=FRIEND)
-                self[server] = stack.enter_context(made)
+                self[server] = stack.enter_context(running_stream(server, ready=True, **VARIABLES))
                 return self[server]
 
-        running = Lazily()
-        yield running
-
-
-FRIEND = "https://friend.example"
+        yield Lazily()
 
 
 @pytest.fixture(params=SERVERS)

@@ -143,3 +143,15 @@ def test_connections_of_postgresql_that_are_cut_are_replaced(
     recorder.stop()
     assert recorder.seqs == [1, 2, 3, 4]
     assert recorder.connections == 1
+
+
+def test_with_valkey_gone_a_stream_still_says_goodbye_and_stops(
+    valkey: OwnServer, fragile: StreamProcess, member: Member
+) -> None:
+    with socket_to(fragile, headers=bearer(member.key)) as socket:
+        next_frame(socket)
+        valkey.server.kill()
+        until(lambda: fragile.ready()[1]["subscription"] == "silent", "it knows", 15)
+        threading.Thread(target=fragile.terminate).start()
+        assert close_of(socket)[0] == 4001
+        assert fragile.terminate() == 0

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tasks_app.models import Event, WorkspaceHead
+from tests.integration.stream.conftest import SERVERS
 from tests.support.stream_client import bearer, events_from, next_frame, socket_to
 from tests.support.stream_process import StreamProcess
 from tests.support.stream_world import Member, new_member, write
@@ -171,13 +172,16 @@ def test_messages_are_answered_as_the_contract_says(stream: StreamProcess, membe
 
 
 def test_an_idle_follower_stays_for_longer_than_any_socket_timeout(
-    stream: StreamProcess, member: Member
+    streams: dict[str, StreamProcess], member: Member
 ) -> None:
-    with socket_to(stream, headers=bearer(member.key)) as socket:
-        next_frame(socket)
-        time.sleep(7)
+    uvicorn, daphne = (streams[server] for server in SERVERS)
+    headers = bearer(member.key)
+    with socket_to(uvicorn, headers=headers) as one, socket_to(daphne, headers=headers) as other:
+        next_frame(one), next_frame(other)
+        time.sleep(7)  # redis-py's own default is 5
         write(member.workspace.pk)
-        assert next_frame(socket)["seq"] == 1
+        assert next_frame(one)["seq"] == next_frame(other)["seq"] == 1
+    for stream in (uvicorn, daphne):
         assert stream.ready()[1]["subscription"] == "alive"
 
 

@@ -1,0 +1,105 @@
+"""What followers cost while nothing happens, what readiness says, and which pages may read."""
+
+import contextlib
+from pathlib import Path
+
+import httpx
+from django.db import connection
+from websockets.sync.client import ClientConnection
+
+from realtime.database import THREADS
+from tests.integration.stream.conftest import CORS_PAGE
+from tests.support.stream_client import bearer, events_from, next_frame, socket_to
+from tests.support.stream_process import StreamProcess, running_stream
+from tests.support.stream_world import Member, write
+from tests.support.threads import until
+
+FOLLOWERS = 120
+
+
+def threads_of(stream: StreamProcess) -> int:
+    return len(list(Path(f"/proc/{stream.pid}/task").iterdir()))
+
+
+def test_idle_followers_hold_neither_connections_nor_threads(
+    stream: StreamProcess, member: Member
+) -> None:
+    with contextlib.ExitStack() as stack:
+        before = threads_of(stream)
+        sockets: list[ClientConnection] = []
+        for number in range(FOLLOWERS):
+            if number % 12:
+                sockets.append(stack.enter_context(socket_to(stream, headers=bearer(member.key))))
+            else:
+                stack.enter_context(events_from(stream, headers=bearer(member.key)))
+        until(lambda: stream.ready()[1]["followers"] == FOLLOWERS, "all follow")
+        for socket in sockets:
+            next_frame(socket)
+        assert threads_of(stream) <= before + THREADS + 1
+        assert pooled(stream) <= THREADS + 1
+        write(member.workspace.pk)
+        assert {next_frame(socket)["seq"] for socket in sockets} == {1}
+
+
+def pooled(stream: StreamProcess) -> int:
+    """Return how many connections this process has to PostgreSQL, by its own sockets."""
+    port = f"{int(connection.settings_dict['PORT']):04X}"
+    inodes = {
+        link.readlink().name
+        for link in Path(f"/proc/{stream.pid}/fd").iterdir()
+        if link.is_symlink()
+    }
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(
+        line.split()[2].endswith(f":{port}") and f"socket:[{line.split()[9]}]" in inodes
+        for line in lines
+    )
+
+
+def test_readiness_tells_of_database_subscription_and_drain(
+    stream: StreamProcess, member: Member
+) -> None:
+    status, checks = stream.ready()
+    assert status == 200
+    assert checks == {
+        "database": "ok",
+        "subscription": "alive",
+        "draining": False,
+        "followers": checks["followers"],
+    }
+
+
+def test_without_a_database_a_stream_is_not_ready_and_sends_clients_elsewhere(
+    member: Member,
+) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:9/none"
+    with running_stream("uvicorn", ready=False, DATABASE_URL=nowhere) as stream:
+        until(lambda: answers(stream), "it serves")
+        assert stream.ready()[0] == 503
+        url = f"{stream.url}/api/v1/events/stream"
+        answer = httpx.get(url, headers=bearer(member.key), timeout=30)
+        assert answer.status_code == 503
+        assert "retry-after" in answer.headers
+
+
+def answers(stream: StreamProcess) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return stream.ready()[0] > 0
+    return False
+
+
+def test_named_pages_may_read_an_event_stream(stream: StreamProcess, member: Member) -> None:
+    url = f"{stream.url}/api/v1/events/stream"
+    preflight = httpx.options(url, headers={"Origin": CORS_PAGE})
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == CORS_PAGE
+    assert "authorization" in preflight.headers["access-control-allow-headers"]
+    foreign = httpx.options(url, headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in foreign.headers
+    headers = bearer(member.key) | {"Origin": CORS_PAGE}
+    with httpx.stream("GET", url, headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-origin"] == CORS_PAGE
+        assert "Origin" in answer.headers["vary"]
+    wrong = httpx.get(url, headers={"Origin": CORS_PAGE})
+    assert (wrong.status_code, wrong.headers["access-control-allow-origin"]) == (401, CORS_PAGE)
