@@ -7,7 +7,6 @@ is the document walked for the place.
 """
 
 import json
-import math
 import re
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
@@ -64,8 +63,9 @@ class _Scanner:
         return value
 
     def _real(self, text: str) -> float | _Wrong:
+        # jsonb writes 1e20 out as a whole number, which no answer, stream or body could hold.
         value = float(text)
-        return value if math.isfinite(value) else self._wrong(_OUT_OF_RANGE)
+        return value if abs(value) < INTEGERS.stop else self._wrong(_OUT_OF_RANGE)
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)

@@ -21,7 +21,7 @@ PLAIN = (
     st.none()
     | st.booleans()
     | st.integers(INTEGERS.start, INTEGERS.stop - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(INTEGERS.start, INTEGERS.stop, exclude_min=True, exclude_max=True)
     | TEXT
 )
 JSON = st.recursive(

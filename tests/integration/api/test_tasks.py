@@ -50,6 +50,16 @@ def test_what_was_sent_comes_back_as_it_was(api: Caller) -> None:
     assert api.get(f"tasks/{body['id']}/").body == body
 
 
+@pytest.mark.parametrize("number", [9.2233720368547748e18, -9.2e18, 1e15, 1e-300, 5e-324, 0.1])
+def test_a_number_that_was_accepted_can_be_shown_again(api: Caller, number: float) -> None:
+    task = made(api, metadata={"n": number})
+    assert api.get(f"tasks/{task['id']}/").body["metadata"]["n"] == pytest.approx(
+        number, rel=1e-15, abs=0
+    )
+    (event,) = api.get("events/").body["results"]
+    assert event["task"]["metadata"]["n"] == pytest.approx(number, rel=1e-15, abs=0)
+
+
 def test_creating_a_task_queues_it_for_each_destination(api: Caller, workspace: Workspace) -> None:
     factories.destination(workspace)
     assert made(api)["sync"] == "scheduled"
