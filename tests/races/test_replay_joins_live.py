@@ -179,6 +179,28 @@ async def test_a_reset_while_a_page_is_in_hand_drops_the_page(workspace_id: uuid
     assert paper.frames == [{"type": "reset", "head": 2, "epoch": "f"}]
 
 
+async def test_a_page_that_fails_for_whatever_reason_is_read_again(
+    workspace_id: uuid.UUID,
+) -> None:
+    limits = limits_from_settings()
+    await commit(workspace_id, 2)
+    room = HeldRoom(workspace_id, Head(2, "e"), limits)
+    follower, paper = new_follower(workspace_id, after=0, limits=limits)
+
+    async def fail(frames: list[EventFrame]) -> None:
+        raise TypeError("nothing that the database says")
+
+    room.hold = fail
+    room.enter(follower)
+    await until(lambda: follower in room.live, "its replay went on")
+    room.hold = fail
+    await commit(workspace_id, 1)
+    room.hint(3)
+    await until(lambda: follower.position == 3, "the reader went on")
+    room.close()
+    assert paper.seqs == [1, 2, 3]
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_any_number_of_replays_beside_writers_stay_whole(
     workspace_id: uuid.UUID, seed: int
