@@ -4,6 +4,7 @@ A cursor says "after (or before) the row with this key and id", never "skip n". 
 that it can't be made up, and bound to its list and ordering.
 """
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,7 +78,7 @@ def _limit(request: Request) -> int:
     given = request.query_params.get("limit")
     if given is None:
         return DEFAULT_LIMIT
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MAX_LIMIT):
+    if not (re.fullmatch("[0-9]{1,9}", given) and 1 <= int(given) <= MAX_LIMIT):
         raise refused("limit", "out_of_range", f"limit is a number from 1 to {MAX_LIMIT}.")
     return int(given)
 

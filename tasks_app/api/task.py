@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import reduce
+from operator import and_, or_
 from typing import Any, Final
 from uuid import UUID
 
@@ -74,14 +76,18 @@ PART: Final = TaskSerializer(partial=True)
 
 
 def _matches(values: Sequence[str]) -> Q:
-    """Keep tasks in whose texts all words of any of the searches occur, in any case."""
-    kept = Q(pk__in=[])
-    for search in values:
-        one = Q()
-        for word in search.split()[:8]:
-            one &= Q(title__icontains=word) | Q(description__icontains=word) | _named(word)
-        kept |= one
-    return kept
+    """Keep tasks in whose texts all words of any of the searches occur, in any case.
+
+    A search without words keeps all: a search box that nobody has typed into yet.
+    """
+    searches = [search.split()[:8] for search in values]
+    if not all(searches):
+        return Q()
+    return reduce(or_, (reduce(and_, map(_occurs, words)) for words in searches))
+
+
+def _occurs(word: str) -> Q:
+    return Q(title__icontains=word) | Q(description__icontains=word) | _named(word)
 
 
 def _named(word: str) -> Q:

@@ -75,6 +75,8 @@ def five(api: Caller) -> Caller:
         ("search=%25", "D"),
         ("search=_", "D"),
         ("search=fix&search=fox", "DBA"),
+        ("search=", "EDCBA"),
+        ("search=%20&search=fox", "EDCBA"),
         ("ordering=number", "ABCDE"),
         ("ordering=-number", "EDCBA"),
         ("ordering=title", "ABCDE"),
