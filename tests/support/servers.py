@@ -10,7 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -88,13 +87,13 @@ def _export(stack: contextlib.ExitStack, name: str, value: str) -> None:
 
 
 def _end_on_sigterm() -> None:
-    """Let SIGTERM unwind as Ctrl-C does, so that the servers are stopped then too."""
+    """Let SIGTERM end the run as Ctrl-C does, so that the servers are stopped then too."""
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _exit)
+        signal.signal(signal.SIGTERM, _interrupt)
 
 
-def _exit(number: int, frame: FrameType | None) -> NoReturn:
-    sys.exit(128 + number)
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
