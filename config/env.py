@@ -6,6 +6,7 @@ the addresses of the embedded servers, so that ``manage.py …`` works without e
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -50,7 +51,7 @@ class Environment:
     def integer(self, name: str, default: int, *, low: int, high: int) -> int:
         """Return a whole number within [low, high]; raises ImproperlyConfigured otherwise."""
         value = self.text(name, str(default))
-        if not value.lstrip("-").isascii() or not value.lstrip("-").isdigit():
+        if not re.fullmatch("-?[0-9]{1,18}", value):
             raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.")
         if not low <= int(value) <= high:
             raise ImproperlyConfigured(f"{name} must lie within {low} and {high}, not {value}.")

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.env import Environment
 from config.settings.database import databases, parse_database_url
+from config.settings.delivery import networks
 
 Read = Callable[[Environment], object]
 
@@ -21,6 +22,9 @@ Read = Callable[[Environment], object]
         ("11", lambda env: env.integer("NAME", 1, low=0, high=10)),
         ("-1", lambda env: env.integer("NAME", 1, low=0, high=10)),
         ("١", lambda env: env.integer("NAME", 1, low=0, high=10)),
+        ("--1", lambda env: env.integer("NAME", 1, low=0, high=10)),
+        ("9" * 5000, lambda env: env.integer("NAME", 1, low=0, high=10)),
+        ("10.0.0.0/8,10.0.0.1/8", lambda env: env.parsed("NAME", None, networks)),
         ("green", lambda env: env.choice("NAME", "red", ("red", "blue"))),
         ("10.0.0.300/8", lambda env: env.parsed("NAME", None, ipaddress.ip_network)),
         ("mysql://x@y/z", lambda env: env.parsed("NAME", None, parse_database_url)),
@@ -52,6 +56,11 @@ def test_a_database_url_may_hold_escapes_and_a_socket_folder() -> None:
     assert (parsed["USER"], parsed["PASSWORD"]) == ("us@er", "p/w")
     assert (parsed["NAME"], parsed["HOST"], parsed["PORT"]) == ("name", "/run/pg", "5433")
     assert parsed["OPTIONS"] == {}
+
+
+def test_several_networks_may_be_allowed() -> None:
+    assert networks("127.0.0.0/8, fd00::/8 ,10.1.2.3") == ["127.0.0.0/8", "fd00::/8", "10.1.2.3/32"]
+    assert networks("") == []
 
 
 @pytest.mark.parametrize("role", ["command", "api", "stream", "worker", "beat"])
