@@ -97,9 +97,12 @@ def _by_ticket(plain: str) -> Principal | None:
 
 
 def _by_session(session_key: str, workspace: str) -> Principal:
-    login = logins([session_key]).get(session_key)
+    """A NUL, which PostgreSQL refuses to compare with, is in no key and no slug."""
+    login = None if "\0" in session_key else logins([session_key]).get(session_key)
     if login is None:
         raise Refused(BAD_CREDENTIALS)
+    if "\0" in workspace:
+        raise Refused(NO_WORKSPACE)
     user, expires_at = login
     found = principals_of_user(user_id=user.pk, slug=workspace, session_key=session_key)
     if len(found) != 1:

@@ -46,6 +46,10 @@ def test_a_wrong_authorization_is_401_and_says_which_scheme(header: str, db: Non
     assert challenge == 'Bearer realm="aftercommit", error="invalid_token"'
 
 
+def test_a_session_s_key_that_no_row_can_hold_is_nobody_s() -> None:
+    assert Caller().get("tasks/", Cookie='sessionid="aaaaaaaa\\000b"').status == 401
+
+
 def test_no_credentials_are_401_without_an_error(db: None) -> None:
     answer = Caller().get("tasks/")
     assert (answer.status, answer.body["type"]) == (401, "/problems/unauthenticated")

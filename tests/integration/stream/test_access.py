@@ -122,6 +122,18 @@ def test_a_session_in_several_workspaces_must_name_one_of_its_own(
         assert next_frame(socket)["workspace"] == second.slug
 
 
+def test_what_no_row_can_hold_is_unknown_and_not_a_reason_to_come_back(
+    stream: StreamProcess, member: Member
+) -> None:
+    good = cookie(new_session(member.user))
+    for headers, query, code in (
+        (cookie('"aaaaaaaa\\000b"'), "", 4501),
+        (good, "workspace=%00", 4503),
+    ):
+        with socket_to(stream, query, headers=headers, origin=own(stream)) as socket:
+            assert close_of(socket)[0] == code
+
+
 def _revoke(member: Member, session: str) -> None:
     revoke_key(workspace_id=member.workspace.pk, api_key_id=member.api_key.pk)
 
