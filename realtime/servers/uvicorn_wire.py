@@ -54,12 +54,14 @@ class TransportWire:
         self._room.set()
 
 
-class ChunkedWire(TransportWire):
-    """The same for a chunked HTTP/1.1 body (RFC 9112 §7.1)."""
+class BodyWire(TransportWire):
+    """The same for the body of an answer: in chunks (RFC 9112 §7.1), which HTTP/1.0 has not."""
+
+    is_chunked = True
 
     def write(self, data: bytes) -> None:
-        """Queue one chunk."""
-        super().write(b"%x\r\n%b\r\n" % (len(data), data))
+        """Queue a piece of the body."""
+        super().write(b"%x\r\n%b\r\n" % (len(data), data) if self.is_chunked else data)
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -125,11 +127,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 class HttpProtocol(H11Protocol):
     """HTTP whose event streams write straight into the buffer."""
 
-    wire: ChunkedWire
+    wire: BodyWire
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the transport's buffer in hand."""
-        self.wire = ChunkedWire(transport)
+        self.wire = BodyWire(transport)
         self.app = partial(_with_wire, self.app, self.wire)
         super().connection_made(transport)
 
@@ -150,8 +152,9 @@ class HttpProtocol(H11Protocol):
 
 
 async def _with_wire(
-    application: Application, wire: ChunkedWire, scope: Scope, receive: Receive, send: Send
+    application: Application, wire: BodyWire, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Give the application the wire."""
+    wire.is_chunked = scope["http_version"] != "1.0"
     scope["extensions"] = {**scope.get("extensions", {}), WIRE: wire}
     await application(scope, receive, send)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from socket import create_connection
 
 import httpx
 import pytest
@@ -49,6 +50,22 @@ def test_both_transports_show_the_api_s_json(stream: StreamProcess, member: Memb
     assert event.name == ""
     assert over_socket["task"]["title"] == "naïve — ünïcode 😀 \n"
     assert over_socket["type"] == "task_created"
+
+
+def test_http_1_0_gets_the_events_without_chunks(stream: StreamProcess, member: Member) -> None:
+    """As a proxy asks that was told nothing else."""
+    request = (
+        "GET /api/v1/events/stream HTTP/1.0\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {member.key}\r\n\r\n"
+    )
+    with create_connection(("127.0.0.1", stream.port), timeout=10) as plain:
+        plain.sendall(request.encode())
+        got = b""
+        while got.count(b"\n\n") < 2:
+            got += plain.recv(65_536)
+    _, _, body = got.partition(b"\r\n\r\n")
+    assert b"\r" not in body
+    assert body.startswith(b"retry: ")
 
 
 @pytest.mark.parametrize("with_epoch", [True, False])
