@@ -12,9 +12,10 @@ from tasks_app.events.access_hook import tell_access_changed
 class SessionStore(DatabaseStore):
     """A session that is missed when it goes."""
 
-    def _validate_session_key(self, key: str) -> bool:  # type: ignore[misc]
+    def _validate_session_key(self, key: str) -> bool:
         """Take a key with a NUL, which PostgreSQL refuses to compare with, for none at all."""
-        return bool(super()._validate_session_key(key)) and "\0" not in key
+        valid = super()._validate_session_key(key)  # type: ignore[misc]
+        return bool(valid) and "\0" not in key
 
     def delete(self, session_key: str | None = None) -> None:
         """Delete the session and say so."""

@@ -17,11 +17,20 @@ def add_request_id(
     return line
 
 
+def drop_request(
+    _logger: Any, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Take Django's request off the line: it shows the query, which no line may."""
+    line.pop("request", None)
+    return line
+
+
 def _shared() -> list[Any]:
     return [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        drop_request,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_request_id,
     ]

@@ -1,5 +1,6 @@
 """What surrounds every request: problems, request ids, one log line, CORS, health."""
 
+import io
 import logging
 import re
 from typing import Any
@@ -12,6 +13,7 @@ from config.env import Environment
 from config.settings.security import origins
 from tasks_app.api import task as task_api
 from tasks_app.models import ProcessBeat
+from tasks_app.observability.logs import logging_config
 from tests.support.callers import Caller
 
 pytestmark = pytest.mark.django_db
@@ -67,6 +69,25 @@ def test_what_nobody_foresaw_is_a_bare_500(api: Caller, monkeypatch: pytest.Monk
     assert (answer.status, answer.headers["X-Request-ID"]) == (500, "find-me")
     assert b"hunter2" not in answer.raw
     assert b"RuntimeError" not in answer.raw
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_lines_of_a_500_show_no_query(
+    api: Caller, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    """Django hands its log the whole request."""
+    formatter = dict(logging_config(level="INFO", as_json=as_json)["formatters"]["line"])
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(formatter.pop("()")(**formatter))
+    monkeypatch.setattr(task_api, "page", broken(RuntimeError("unforeseen")))
+    logging.getLogger().addHandler(handler)
+    try:
+        api.get("tasks/?search=SECRET")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    written = handler.stream.getvalue()
+    assert "Internal Server Error: /api/v1/tasks/" in written
+    assert "SECRET" not in written
 
 
 def test_a_database_that_does_not_answer_is_a_503(
