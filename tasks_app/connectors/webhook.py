@@ -18,6 +18,9 @@ from tasks_app.security.signing import sign
 from tasks_app.version import VERSION
 
 USER_AGENT: Final = f"Aftercommit/{VERSION}"
+SECRET_LENGTH: Final = 8
+"""A shorter word of a header hides nothing, and masking it would spoil the excerpt."""
+MASK: Final = "•••".encode()
 
 _CLASSES: Final = {3: ErrorCode.HTTP_3XX, 4: ErrorCode.HTTP_4XX, 5: ErrorCode.HTTP_5XX}
 
@@ -43,7 +46,7 @@ class WebhookConnector:
                 body=envelope.body,
                 timeout=envelope.timeout,
             )
-            return _judge(answer)
+            return _judge(answer, envelope)
         except DoorFailure as failure:
             return _failed(failure)
         except Exception as exc:  # noqa: BLE001 - a bug of ours must not end the drain
@@ -84,7 +87,7 @@ def webhook_headers(envelope: Envelope, *, timestamp: int) -> dict[str, str]:
     return headers
 
 
-def _judge(answer: Answer) -> Outcome:
+def _judge(answer: Answer, envelope: Envelope) -> Outcome:
     is_success = 200 <= answer.status < 300
     verdict = Verdict.SUCCEEDED if is_success else Verdict.FAILED
     if answer.status == 410:
@@ -96,7 +99,7 @@ def _judge(answer: Answer) -> Outcome:
         error=ErrorCode.PROTOCOL_ERROR if error is None else error,
         detail="" if is_success else f"The destination answered {answer.status}.",
         retry_after=None if is_success else _retry_after(answer),
-        excerpt=_excerpt(answer.body),
+        excerpt=_excerpt(answer.body, envelope),
         phases=answer.phases,
         duration_ms=answer.duration_ms,
     )
@@ -107,7 +110,11 @@ def _retry_after(answer: Answer) -> float | None:
     return None if value is None else parse_retry_after(value, now=datetime.now(UTC))
 
 
-def _excerpt(body: bytes) -> str:
+def _excerpt(body: bytes, envelope: Envelope) -> str:
+    """Keep what every member may read: some receivers echo the headers they got, tokens and all."""
+    for word in {word for value in envelope.headers.values() for word in value.split()}:
+        if len(word) >= SECRET_LENGTH:
+            body = body.replace(word.encode(), MASK)
     # NUL is legal JSON text and UTF-8, and the one character PostgreSQL's text refuses.
     return body[:EXCERPT_BYTES].decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 

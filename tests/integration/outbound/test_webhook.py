@@ -102,6 +102,19 @@ async def test_a_destination_s_headers_never_replace_ours(door: Door) -> None:
     assert orjson.loads(request.body)["data"] == EVENT
 
 
+async def test_a_header_that_is_echoed_is_not_kept(door: Door) -> None:
+    """An attempt is for every member to read; what lies in a destination's headers is not."""
+
+    async def echo(exchange: Exchange) -> None:
+        shown = exchange.request.headers["authorization"]
+        await exchange.answer(200, b"x" * (EXCERPT_BYTES - 25) + f" got {shown}".encode())
+
+    async with receiver(echo) as peer:
+        outcome = await _send(door, peer.url, headers={"Authorization": "Bearer t0p-s3cret-token"})
+    assert "got Bearer •••" in outcome.excerpt
+    assert "t0p" not in outcome.excerpt
+
+
 async def test_every_status_comes_to_one_verdict_and_retry_after_is_heard(door: Door) -> None:
     async def answer(exchange: Exchange) -> None:
         status = int(exchange.request.line.split("/")[2][:3])
