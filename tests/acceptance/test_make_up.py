@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -77,15 +76,14 @@ def test_a_second_one_on_the_same_data_is_refused_in_a_sentence(house: House) ->
 
 
 @pytest.mark.parametrize("name", ["PORT", "SANDBOX_PORT"])
-def test_a_taken_port_is_a_sentence_and_nothing_is_started(
-    house: House, tmp_path: Path, name: str
-) -> None:
+def test_a_taken_port_is_a_sentence_and_nothing_is_started(house: House, name: str) -> None:
     other = "SANDBOX_PORT" if name == "PORT" else "PORT"
-    done = up(house, DATA_DIR=str(tmp_path / "data"), **{other: "1024"})
-    assert done.returncode == 1
-    assert f"{name} " in done.stdout
-    assert "is taken" in done.stdout
-    assert not (tmp_path / "data" / "postgres").exists()
+    with throw_away_folder() as folder:
+        done = up(house, DATA_DIR=str(folder / "data"), **{other: str(free_port())})
+        assert done.returncode == 1
+        assert f"{name} " in done.stdout
+        assert "is taken" in done.stdout
+        assert not (folder / "data" / "postgres").exists()
 
 
 def test_the_ready_line_is_printed_once_with_lines_to_copy(house: House) -> None:
