@@ -1,8 +1,9 @@
 """A worker's sign of life: one row, beaten every DELIVERY_WORKER_BEAT seconds by a thread.
 
 The sweep takes over the leases of a worker silent for DELIVERY_WORKER_SILENCE. So a worker may
-start a send only while its last beat is younger than that: `is_heard()`. A process that was
-stopped and goes on later finds itself unheard, and gives back what it has not begun to send.
+start a send only while no two beats since its lease lay further apart than that:
+`is_heard_since()`. A process that was stopped and goes on later gives back what it has not begun
+to send.
 """
 
 import logging
@@ -28,7 +29,7 @@ class Beats:
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(4)}"
         self.pid = os.getpid()
-        self._last = float("-inf")
+        self._last = self._unbroken_since = float("-inf")
         self._first = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="beats", daemon=True)
@@ -49,8 +50,19 @@ class Beats:
 
     def is_heard(self) -> bool:
         """Tell whether nobody can have taken this worker for dead."""
+        return not self._is_late(time.monotonic())
+
+    def is_heard_since(self, moment: float) -> bool:
+        """Tell the same of the whole time since a moment of this process's monotonic clock.
+
+        A process that was stopped and goes on may beat before it does anything else: it is heard
+        again, but what it leased before has gone to others.
+        """
+        return self.is_heard() and self._unbroken_since <= moment
+
+    def _is_late(self, now: float) -> bool:
         silence: float = settings.DELIVERY_WORKER_SILENCE
-        return time.monotonic() - self._last < silence - CAUTION
+        return now - self._last >= silence - CAUTION
 
     def _run(self) -> None:
         while not self._stop.wait(self._beat()):
@@ -66,6 +78,8 @@ class Beats:
             logger.warning("beat_failed", exc_info=True)
             connection.close()
             return 0.25
+        if self._is_late(began):
+            self._unbroken_since = began
         self._last = began
         self._first.set()
         return float(settings.DELIVERY_WORKER_BEAT)

@@ -51,7 +51,7 @@ class Engine:
             thread=self._thread,
             send=self._send,
             may_lease=lambda: self.beats.is_heard() and not turn.is_over(),
-            may_send=self.beats.is_heard,
+            may_send=self.beats.is_heard_since,
             read_word=turn.read_word,
             slots=settings.DELIVERY_IN_FLIGHT,
         )

@@ -44,7 +44,7 @@ class Pump:
     thread: Executor
     send: Callable[[Leased], Awaitable[Outcome]]
     may_lease: Callable[[], bool]  # False: finish what is under way
-    may_send: Callable[[], bool]  # False: what has not begun is given back
+    may_send: Callable[[float], bool]  # of what was leased then; False: it is given back
     read_word: Callable[[], bool]  # True: there may be new work
     slots: int
     sending: dict["asyncio.Task[None]", Leased] = field(default_factory=dict)
@@ -84,15 +84,15 @@ class Pump:
             rows = await self._in_thread(self.ledger.lease, free) or []
             self._look = bool(rows)
             for row in rows:
-                self._begin(row)
+                self._begin(row, self._looked)
 
-    def _begin(self, row: Leased) -> None:
-        task = asyncio.create_task(self._attempt(row))
+    def _begin(self, row: Leased, leased_at: float) -> None:
+        task = asyncio.create_task(self._attempt(row, leased_at))
         self.sending[task] = row
         task.add_done_callback(self._landed)
 
-    async def _attempt(self, row: Leased) -> None:
-        if not self.may_send():
+    async def _attempt(self, row: Leased, leased_at: float) -> None:
+        if not self.may_send(leased_at):
             self.unsent.append(row)
             return
         outcome = await self.send(row)

@@ -11,6 +11,7 @@ from pytest_django.fixtures import Settings
 from tasks_app.delivery import sweep as sweep_module
 from tasks_app.delivery.beats import Beats, beat
 from tasks_app.delivery.lease import lease
+from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.ledger import DatabaseLedger
 from tasks_app.delivery.sweep import is_due, sweep
 from tasks_app.delivery.take_over import take_over
@@ -164,6 +165,29 @@ def test_a_worker_unheard_since_it_leased_sends_nothing(workspace: Workspace) ->
         assert out.came == []
     assert states(there) == ["pending"] * 3
     assert not Delivery.objects.exclude(leases=0).exists()
+
+
+def test_a_worker_heard_again_sends_nothing_that_it_leased_before_its_silence(
+    workspace: Workspace,
+) -> None:
+    """As one that was stopped between the two, and whose beats go on before anything else."""
+    with sink() as out:
+        backlog(to(workspace, out.url), 3)
+        with engine() as running, contextlib.closing(Turn()) as turn:
+            lease_now, beats = running._ledger.lease, running.beats
+
+            def lease_and_be_stopped(wanted: int) -> list[Leased] | None:
+                rows = lease_now(wanted)
+                beats._last -= 60
+                beats._beat()
+                assert beats.is_heard()
+                turn.stop()
+                return rows
+
+            running._ledger.lease = lease_and_be_stopped  # type: ignore[method-assign]
+            running.drain(turn)
+        assert out.came == []
+    assert set(Delivery.objects.values_list("state", "leases")) == {("pending", 0)}
 
 
 def test_two_drains_and_two_sweeps_at_once_send_nothing_twice(workspace: Workspace) -> None:
