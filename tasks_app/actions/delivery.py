@@ -34,7 +34,13 @@ def retry_delivery(*, workspace_id: uuid.UUID, delivery_id: uuid.UUID, cause: Ca
         raise NotRetryable
     state = DeliveryState.WAITING if delivery.task_id else DeliveryState.PENDING
     Delivery.objects.filter(pk=delivery.pk).update(
-        state=state, failures=0, leases=0, ended_at=None, next_attempt_at=Now(), replay=BY_HAND
+        state=state,
+        failures=0,
+        leases=0,
+        ended_at=None,
+        trying_since=None,
+        next_attempt_at=Now(),
+        replay=BY_HAND,
     )
     return _told(delivery, EventType.TASK_SYNC_SCHEDULED, cause)
 

@@ -16,7 +16,7 @@ from tasks_app.actions.echoed import NOTHING, differ, refuse_changed
 from tasks_app.actions.taken import refused_where_taken
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
-from tasks_app.events.record import NewEvent, Recorded, record_event
+from tasks_app.events.record import NewEvent, Recorded, lock_heads, record_event
 from tasks_app.events.snapshot import destination_snapshot, moment
 from tasks_app.exceptions import NotFound
 from tasks_app.models import Delivery, Destination, DestinationCounter, DestinationState
@@ -100,8 +100,16 @@ def resume_destination(
     destination = locked_destination(workspace_id, destination_id)
     if destination.state != DestinationState.ACTIVE or destination.blocked_until is not None:
         _save(destination, state=DestinationState.ACTIVE, paused_reason="", blocked_until=None)
+        _start_anew(destination)
         _record(destination, EventType.DESTINATION_RESUMED, cause)
     return destination
+
+
+def _start_anew(destination: Destination) -> None:
+    """Count no delivery's age by the time in which it was not allowed to go."""
+    lock_heads([destination.workspace_id])
+    begun = Delivery.objects.filter(destination=destination, trying_since__isnull=False)
+    begun.unfinished().update(trying_since=None)
 
 
 @transaction.atomic

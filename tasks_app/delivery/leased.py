@@ -23,7 +23,7 @@ class Leased:
     attempts: int
     failures: int
     replay: str
-    age: float  # seconds since the first attempt
+    age: float  # seconds since the first attempt after it was last set going
     kind: str
     url: str
     method: str

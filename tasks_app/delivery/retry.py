@@ -24,7 +24,7 @@ class History:
     schedule: Sequence[int]
     failures: int  # that spent the schedule
     attempts: int  # that were settled
-    age: float  # since the first attempt
+    age: float  # since the first attempt after it was last set going
     once: bool = False  # a ping: one attempt, never retried
 
 
@@ -53,11 +53,12 @@ def rule(
         return Ruling(state=DeliveryState.SUCCEEDED)
     if verdict is Verdict.FAILED:
         return _failed(history, hold_for(retry_after), jitter, max_age)
-    pause = verdict is Verdict.GONE
-    if history.once:
-        return Ruling(state=DeliveryState.DEAD, pause=pause)
-    delay = 0.0 if pause else fault_delay(history.attempts)
-    return Ruling(state=DeliveryState.PENDING, delay=delay, pause=pause)
+    if verdict is Verdict.GONE:
+        state = DeliveryState.DEAD if history.once else DeliveryState.PENDING
+        return Ruling(state=state, pause=True)
+    if history.once or history.age > max_age:
+        return Ruling(state=DeliveryState.DEAD)
+    return Ruling(state=DeliveryState.PENDING, delay=fault_delay(history.attempts))
 
 
 def _failed(history: History, hold: float | None, jitter: float, max_age: float) -> Ruling:

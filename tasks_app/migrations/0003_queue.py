@@ -16,6 +16,11 @@ class Migration(migrations.Migration):
             name="replay",
             field=models.CharField(blank=True, db_default="", default="", max_length=64),
         ),
+        migrations.AddField(
+            model_name="delivery",
+            name="trying_since",
+            field=models.DateTimeField(null=True),
+        ),
         migrations.AlterField(
             model_name="delivery",
             name="destination",

@@ -73,6 +73,8 @@ class Delivery(models.Model):
     replay = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True)
+    #: The first attempt since it was last set going; DELIVERY_MAX_AGE counts from here.
+    trying_since = models.DateTimeField(null=True)
 
     objects = DeliveryQuerySet.as_manager()
 

@@ -1,7 +1,10 @@
 """From a committed row to a request that arrived and an outcome in the log."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import transaction
+from django.db.models import F
 from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook
 
@@ -223,6 +226,51 @@ def test_a_paused_destination_drops_nothing(workspace: Workspace) -> None:
         resume_destination(workspace_id=workspace.pk, destination_id=there.pk, cause=cause())
         deliver()
     assert [came.sequence for came in out.came] == [1, 2]
+
+
+def age(of: Destination, *, days: int) -> None:
+    """Let every delivery have been tried for that long."""
+    rows = Delivery.objects.filter(destination=of, trying_since__isnull=False)
+    assert rows.update(trying_since=F("trying_since") - timedelta(days=days)) > 0
+
+
+def test_what_was_tried_for_more_than_four_days_is_dead(workspace: Workspace) -> None:
+    with sink(status(500)) as out:
+        there = to(workspace, out.url)
+        make(workspace)
+        deliver()
+        age(there, days=5)
+        make_due()
+        deliver()
+    assert states(there) == ["dead"]
+
+
+def test_a_long_pause_costs_no_retry(workspace: Workspace) -> None:
+    with sink(status(500)) as out:
+        there = to(workspace, out.url)
+        make(workspace)
+        deliver()
+        pause_destination(workspace_id=workspace.pk, destination_id=there.pk, cause=cause())
+        age(there, days=5)
+        resume_destination(workspace_id=workspace.pk, destination_id=there.pk, cause=cause())
+        make_due()
+        deliver()
+    assert states(there) == ["pending"]
+
+
+def test_a_retry_by_hand_has_the_whole_schedule_before_it_however_old(
+    workspace: Workspace,
+) -> None:
+    with sink(status(500)) as out:
+        there = to(workspace, out.url, retry_schedule=[])
+        make(workspace)
+        deliver()
+        age(there, days=5)
+        Destination.objects.filter(pk=there.pk).update(retry_schedule=[5])
+        dead = Delivery.objects.get(destination=there, state="dead")
+        retry_delivery(workspace_id=workspace.pk, delivery_id=dead.pk, cause=cause())
+        deliver()
+    assert states(there) == ["pending"]
 
 
 def test_a_ping_is_tried_once(workspace: Workspace) -> None:

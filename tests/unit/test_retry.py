@@ -74,13 +74,16 @@ def test_older_than_four_days_is_dead() -> None:
     assert ruling(age=FOUR_DAYS - 1).state == DeliveryState.PENDING
 
 
-@given(st.integers(0, 10_000), st.integers(0, 10), st.floats(0, 1e7))
-def test_a_fault_of_ours_spends_nothing_and_never_ends(
-    attempts: int, failures: int, age: float
-) -> None:
+@given(st.integers(0, 10_000), st.integers(0, 10), st.floats(0, FOUR_DAYS))
+def test_a_fault_of_ours_spends_nothing(attempts: int, failures: int, age: float) -> None:
     ruled = ruling(Verdict.FAULT, attempts=attempts, failures=failures, age=age)
     assert (ruled.state, ruled.spent) == (DeliveryState.PENDING, 0)
     assert 1 <= ruled.delay <= 600
+
+
+def test_a_fault_that_lasts_for_four_days_is_dead_too() -> None:
+    ruled = ruling(Verdict.FAULT, age=FOUR_DAYS + 1)
+    assert (ruled.state, ruled.spent) == (DeliveryState.DEAD, 0)
 
 
 def test_faults_wait_longer_and_longer() -> None:

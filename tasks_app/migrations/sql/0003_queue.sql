@@ -80,7 +80,7 @@ BEGIN
     ), claimed AS (
         UPDATE delivery d
         SET state = 'leased', claim_id = gen_random_uuid(), leased_by = worker,
-            leases = d.leases + 1,
+            leases = d.leases + 1, trying_since = coalesce(d.trying_since, moment),
             lease_expires_at = moment + make_interval(secs => x.timeout + margin)
         FROM taken t, destination x
         WHERE d.id = t.id AND x.id = d.destination_id
@@ -91,8 +91,7 @@ BEGIN
     SELECT c.id, c.claim_id, c.workspace_id, c.destination_id, c.task_id,
            c.event_seq, c.event_type::text, c.message_id, c.sequence, c.attempts,
            c.failures, c.replay::text,
-           coalesce((SELECT extract(epoch FROM moment - a.started_at)::double precision
-                     FROM attempt a WHERE a.delivery_id = c.id AND a.number = 1), 0),
+           extract(epoch FROM moment - c.trying_since)::double precision,
            c.kind::text, c.url::text, c.method::text, c.headers::text, c.timeout::integer,
            c.retry_schedule, c.sealed_secret, c.sealed_old_secret,
            e.id, e.schema::integer, e.at, e.actor::text, e.request_id::text, e.traceparent::text,
