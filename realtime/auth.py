@@ -8,9 +8,6 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from django.db.models import Q
-from django.db.models.functions import Now
-
 from realtime.close_codes import BAD_CREDENTIALS, NO_WORKSPACE, Close
 from realtime.sessions import logins
 from tasks_app.access import Capability, capabilities
@@ -117,8 +114,7 @@ def _may_read(principal: Principal | None) -> Principal:
 
 
 def _keys_alive(ids: set[uuid.UUID]) -> dict[uuid.UUID, ApiKey]:
-    unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
-    return ApiKey.objects.filter(unexpired, revoked_at=None).in_bulk(list(ids)) if ids else {}
+    return ApiKey.objects.alive().in_bulk(list(ids)) if ids else {}
 
 
 def _members(ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:

@@ -25,11 +25,10 @@ async def send_problem(
 ) -> None:
     """Send one problem document."""
     problem = {
-        "type": f"urn:aftercommit:problem:{code}",
+        "type": f"/problems/{code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": scope["path"],
-        "code": code,
     }
     await send_json(send, status, problem, headers, b"application/problem+json")

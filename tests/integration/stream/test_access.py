@@ -222,5 +222,5 @@ def test_requests_that_cannot_become_a_stream_get_a_problem(
     url, headers = f"{stream.url}/api/v1/events/stream", bearer(member.key)
     for query in ("after=x", "types=nonsense", "task=1"):
         answer = httpx.get(f"{url}?{query}", headers=headers)
-        assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
+        assert (answer.status_code, answer.json()["type"]) == (400, "/problems/invalid")
     assert httpx.post(url, headers=headers).status_code == 405
