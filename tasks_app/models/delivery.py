@@ -4,7 +4,6 @@ import uuid
 from typing import Self
 
 from django.db import models
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks_app.models.destination import Destination
@@ -38,10 +37,6 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def unfinished(self) -> Self:
         """Keep those that have not ended."""
         return self.filter(state__in=OPEN_STATES)
-
-    def due(self) -> Self:
-        """Keep those that could go out now."""
-        return self.filter(state=DeliveryState.PENDING, next_attempt_at__lte=Now())
 
 
 class Delivery(models.Model):
