@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from config.embedded.identity import birth, marked_processes
-from config.embedded.ports import free_port
+from config.embedded.ports import free_port, is_free
 from tests.support.house import CHECKOUT, House, running_house
 from tests.support.servers import throw_away_folder
 
@@ -29,6 +30,10 @@ def until(found: Callable[[], bool]) -> None:
     while not found():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def is_taken(port: int) -> bool:
+    return not is_free(port)
 
 
 def up(house: House, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -78,6 +83,8 @@ def test_a_second_one_on_the_same_data_is_refused_in_a_sentence(house: House) ->
 @pytest.mark.parametrize("name", ["PORT", "SANDBOX_PORT"])
 def test_a_taken_port_is_a_sentence_and_nothing_is_started(house: House, name: str) -> None:
     other = "SANDBOX_PORT" if name == "PORT" else "PORT"
+    for port in (house.port, house.sandbox_port):  # another test may just have killed its owner
+        until(partial(is_taken, port))
     with throw_away_folder() as folder:
         done = up(house, DATA_DIR=str(folder / "data"), **{other: str(free_port())})
         assert done.returncode == 1
@@ -87,6 +94,7 @@ def test_a_taken_port_is_a_sentence_and_nothing_is_started(house: House, name: s
 
 
 def test_the_ready_line_is_printed_once_with_lines_to_copy(house: House) -> None:
+    until(lambda: "is ready at" in house.log.read_text())
     text = house.log.read_text()
     assert text.count("is ready at") == 1
     for line in ("curl -X POST", "-m websockets", f"curl http://localhost:{house.sandbox_port}/"):
