@@ -4,17 +4,26 @@ Idempotent and cheap when nothing is due. Each job is a transaction of its own u
 lock, so two beats and two sweeps at once do no harm.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Final
 
 from django.conf import settings
-from django.db import close_old_connections, connection, transaction
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    transaction,
+)
 
 from tasks_app.delivery.beats import beat
 from tasks_app.delivery.clear import cancel_of_deleted, forget_the_old, give_stuck_turns
 from tasks_app.delivery.take_over import take_over
 from tasks_app.events.commit_hook import ring_drain
+
+logger = logging.getLogger(__name__)
 
 LOCK: Final = 0x5EE9  # pg_advisory: any number that nothing else here uses
 SELDOM: Final = 60.0  # seconds
@@ -31,9 +40,19 @@ def sweep() -> None:
     close_old_connections()
     beat("beat", "beat")
     for job in (take_over, cancel_of_deleted, *_seldom()):
-        _alone(job)
+        _isolated(job)
     if settings.OUTBOUND_ENABLED and is_due():
         ring_drain()
+
+
+def _isolated(job: Callable[[], int]) -> None:
+    """Run a job; its failure is logged and keeps neither the others nor the bell from theirs."""
+    try:
+        _alone(job)
+    except (OperationalError, InterfaceError):
+        raise  # the database itself is away: nothing else would fare better
+    except Exception:
+        logger.exception("sweep_job_failed", extra={"job": job.__name__})
 
 
 def is_due() -> bool:

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from pytest_django.fixtures import Settings
 
+from tasks_app.actions.task import create_task
 from tasks_app.delivery import sweep as sweep_module
 from tasks_app.delivery.beats import Beats, beat
 from tasks_app.delivery.lease import lease
@@ -236,3 +237,21 @@ def test_nothing_is_due_where_nothing_waits_or_all_slots_are_taken(workspace: Wo
     beat("alive", "worker")
     lease(worker="alive", wanted=1)
     assert not is_due()
+
+
+def test_a_job_of_the_sweep_that_fails_keeps_no_other_from_its_work(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rung: list[bool] = []
+
+    def broken() -> int:
+        raise ArithmeticError
+
+    monkeypatch.setattr(sweep_module, "take_over", broken)
+    monkeypatch.setattr(sweep_module, "ring_drain", lambda: rung.append(True))
+    to(workspace, NOWHERE)
+    fields = {"title": "t"}
+    create_task(workspace_id=workspace.pk, fields=fields, cause=factories.cause())
+    sweep()
+    assert rung == [True]
+    assert "sweep_job_failed" in caplog.text
