@@ -1,7 +1,8 @@
-"""PostgreSQL from the loop: a few threads of our own, which borrow a connection and give it back.
+"""PostgreSQL from the loop: a few threads of our own, each of which keeps its connection.
 
 Channels' default is one thread for every socket of a process, where one slow query holds up
-all of them; and threads without a bound would ask for more connections than the pool has.
+all of them; and threads without a bound would be connections without a bound. Each visit asks
+first whether its connection still lives, so a restart of PostgreSQL costs nobody an admission.
 """
 
 from collections.abc import Callable

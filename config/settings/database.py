@@ -1,8 +1,8 @@
 """PostgreSQL, one profile a role: who may hold a connection, and for how long.
 
-`stream` serves thousands of sockets from one loop and borrows from a pool; `api` keeps one
-connection a thread with prepared statements; a prefork worker must not have a pool, because
-Celery closes it around every task.
+Every process keeps one connection a thread, with prepared statements, and asks whether it still
+lives before each use. `api` and `stream` have a few threads that stay as long as the process, so
+nobody needs a pool (ADR 8); in a prefork worker Celery would close one around every task.
 """
 
 from typing import Any
@@ -46,12 +46,8 @@ def parse_database_url(url: str) -> dict[str, Any]:
 
 def profile(role: str) -> dict[str, Any]:
     """Return connection handling for one role."""
-    if role == "stream":
-        pool = {"min_size": 1, "max_size": 8, "timeout": 5, "max_lifetime": 1800}
-        # Checked when borrowed: after a restart of PostgreSQL all that the pool holds are dead.
-        return {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "OPTIONS": {"pool": pool}}
     return {
-        "CONN_MAX_AGE": 600 if role == "api" else None,
+        "CONN_MAX_AGE": 600 if role in {"api", "stream"} else None,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"server_side_binding": True, "prepare_threshold": 5},
     }

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
@@ -134,16 +135,39 @@ def test_connections_of_postgresql_that_are_cut_are_replaced(
     write(member.workspace.pk, 2)
     recorder.wait_for(2)
     connections = recorder.connections
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'stream' AND datname = current_database()"
-        )
+    _cut_the_stream_s_connections()
     write(member.workspace.pk, 2)
     recorder.wait_for(4)
     recorder.stop()
     assert recorder.seqs == [1, 2, 3, 4]
     assert recorder.connections == connections  # whoever follows already is not cut off
+
+
+def test_who_comes_after_a_restart_of_postgresql_is_let_in_at_once(
+    stream: StreamProcess, member: Member
+) -> None:
+    """A pool that meets its dead connections one by one, with a pause after each, gives up."""
+    _welcomes(stream, member, 24)  # by now it holds all the connections that it ever will
+    _cut_the_stream_s_connections()
+    with socket_to(stream, headers=bearer(member.key)) as socket:
+        assert next_frame(socket)["type"] == "welcome"
+
+
+def _welcomes(stream: StreamProcess, member: Member, count: int) -> list[str]:
+    def first_frame(_number: int) -> str:
+        with socket_to(stream, headers=bearer(member.key)) as socket:
+            return str(next_frame(socket)["type"])
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(first_frame, range(count)))
+
+
+def _cut_the_stream_s_connections() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'stream' AND datname = current_database()"
+        )
 
 
 def test_with_valkey_gone_a_stream_still_says_goodbye_and_stops(
