@@ -119,8 +119,31 @@ def test_hostile_heads_write_nothing_and_leave_the_server_standing(port: int, ke
     assert exchange(port, post(key, f"Content-Length: {len(good)}", body=good))[0] == 201
 
 
-def test_a_body_that_ends_early_writes_nothing(port: int, key: str) -> None:
-    request = post(key, "Content-Length: 500", body=b'{"title":"half"}')
+def test_a_body_that_is_too_large_is_refused_only_once_the_limit_has_come(
+    port: int, key: str
+) -> None:
+    """A proxy that is still sending would take an earlier answer for a fault."""
+    limit = 1024 * 1024
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+        peer.sendall(post(key, f"Content-Length: {2 * limit}", body=b" " * limit))
+        peer.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            peer.recv(1)
+        peer.settimeout(20)
+        peer.sendall(b" ")
+        assert peer.recv(65_536).split()[1] == b"413"
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("Content-Length: 500", b'{"title":"half"}'),
+        ("Transfer-Encoding: chunked", b'10\r\n{"title":"half"}\r\n'),
+        ("Transfer-Encoding: chunked", b'10\r\n{"title":"half"}\r\nzz\r\n'),
+    ],
+)
+def test_a_body_that_ends_early_writes_nothing(port: int, key: str, head: str, body: bytes) -> None:
+    request = post(key, head, body=body)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
         peer.sendall(request)
         peer.shutdown(socket.SHUT_WR)
