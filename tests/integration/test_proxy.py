@@ -194,10 +194,21 @@ def test_a_body_of_up_to_one_mebibyte_arrives_whole(proxy: Proxy, size: int) -> 
 @pytest.mark.parametrize("size", [1024 * 1024 + 1, 3_000_000])
 def test_a_larger_body_is_a_problem_of_its_own(proxy: Proxy, size: int) -> None:
     with upstream(proxy.api, handler("api")):
-        status, headers, body = proxy.ask("POST", "/api/v1/tasks/", body=b"x" * size)
+        status, headers, body = proxy.ask(
+            "POST", "/api/v1/tasks/", body=b"x" * size, headers={"X-Request-ID": "mine-413"}
+        )
     assert status == 413
     assert headers["content-type"] == "application/problem+json"
-    assert json.loads(body)["status"] == 413
+    assert headers["x-request-id"] == "mine-413"
+    problem = json.loads(body)
+    assert (problem["status"], problem["type"]) == (413, "/problems/too_large")
+    assert problem["instance"].startswith("urn:uuid:")
+
+
+@pytest.mark.parametrize("offered", ["", "a b", "a" * 65, '"'])
+def test_a_request_id_that_is_not_sane_is_replaced(proxy: Proxy, offered: str) -> None:
+    _, headers, _ = proxy.ask("GET", "/api/v1/tasks/", headers={"X-Request-ID": offered})
+    assert headers["x-request-id"] not in {"", offered}
 
 
 def test_a_huge_body_is_refused_before_it_is_read(proxy: Proxy) -> None:
