@@ -9,6 +9,4 @@ from django.core.wsgi import get_wsgi_application
 
 from tasks_app.api.whole_body import with_whole_bodies
 
-application = with_whole_bodies(
-    get_wsgi_application(), limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-)
+application = with_whole_bodies(get_wsgi_application(), limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
