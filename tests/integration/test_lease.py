@@ -55,7 +55,29 @@ def test_destinations_share_a_batch(workspace: Workspace) -> None:
     backlog(flooded, 500)
     backlog(quiet, 5)
     taken = Counter(row.destination_id for row in lease(worker="w", wanted=20))
-    assert taken == {flooded.pk: 10, quiet.pk: 5}
+    assert taken == {flooded.pk: 9, quiet.pk: 5}
+
+
+@pytest.mark.parametrize(("many", "cap"), [(1, 100), (2, 100), (12, 10), (30, 10), (70, 10)])
+def test_destinations_that_hang_leave_a_healthy_one_room(
+    workspace: Workspace, many: int, cap: int
+) -> None:
+    """However many hang, and however much they may have under way."""
+    for n in range(many):
+        backlog(to(workspace, NOWHERE, name=f"hangs {n}", max_concurrency=cap), 110)
+    free = 100
+    while rows := lease(worker="w", wanted=free):
+        free -= len(rows)
+    assert 0 < free <= 20
+    healthy = to(workspace, NOWHERE, name="healthy")
+    backlog(healthy, 3)
+    (row, *_) = lease(worker="w", wanted=free)
+    assert row.destination_id == healthy.pk
+
+
+def test_a_worker_s_only_slot_is_used(workspace: Workspace) -> None:
+    backlog(to(workspace, NOWHERE), 3)
+    assert len(lease(worker="w", wanted=1)) == 1
 
 
 def test_of_one_task_only_the_first_is_claimed(workspace: Workspace) -> None:
@@ -119,7 +141,7 @@ def _pages() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
-            " SELECT * FROM aftercommit_lease('w'::text, 100, 30, false)"
+            " SELECT * FROM aftercommit_lease('w'::text, 125, 30, false)"
         )
         found = cursor.fetchone()[0]
         transaction.set_rollback(True)

@@ -9,8 +9,12 @@
 -- 2. Count what each has in flight, in a snapshot taken under that lock, and claim within it.
 --    (Lock, count and claim in one statement would count too early and overshoot the cap.)
 --
--- Destinations share a batch evenly. Within one, rank decides (urgent, first attempts, retries);
--- with `by_age` the oldest goes first, whatever its rank, so that no rank starves.
+-- Destinations share a batch evenly, and none holds more than four times what it leaves free of
+-- the worker's slots (`wanted` are the free ones); the last slots are for those that have none.
+-- So those that hang, however many they are, each take less, and a healthy one finds room. (In
+-- switches this is known as a dynamic threshold: Choudhury and Hahne, 1998.)
+-- Within one, rank decides (urgent, first attempts, retries); with `by_age` the oldest goes first,
+-- whatever its rank, so that no rank starves.
 CREATE FUNCTION aftercommit_lease(
     worker text, wanted integer, margin double precision, by_age boolean)
 RETURNS TABLE (
@@ -31,7 +35,9 @@ DECLARE
     share integer;
 BEGIN
     SELECT array_agg(r.id) INTO ready FROM (
-        SELECT d.id FROM destination d
+        SELECT d.id FROM destination d CROSS JOIN LATERAL (
+            SELECT count(*) AS everybodys, count(*) FILTER (WHERE q.leased_by = worker) AS ours
+            FROM delivery q WHERE q.destination_id = d.id AND q.state = 'leased') under_way
         WHERE d.state = 'active' AND d.deleted_at IS NULL
           AND (d.blocked_until IS NULL OR d.blocked_until <= moment)
           AND EXISTS (
@@ -40,9 +46,8 @@ BEGIN
                   WHERE q.destination_id = d.id AND q.state = 'pending' AND q.rank = k.rank
                     AND q.next_attempt_at <= moment
                   ORDER BY q.next_attempt_at LIMIT 1) due)
-          AND (SELECT count(*) FROM delivery q
-               WHERE q.destination_id = d.id AND q.state = 'leased') < d.max_concurrency
-        ORDER BY random() LIMIT wanted
+          AND under_way.everybodys < d.max_concurrency AND under_way.ours < 4 * wanted
+        ORDER BY under_way.ours > 0, random() LIMIT wanted
         FOR NO KEY UPDATE OF d SKIP LOCKED) r;
     IF ready IS NULL THEN
         RETURN;
@@ -51,12 +56,16 @@ BEGIN
 
     RETURN QUERY
     WITH room AS MATERIALIZED (
-        SELECT d.id, greatest(0, least(share, d.max_concurrency - (
-            SELECT count(*) FROM delivery q
-            WHERE q.destination_id = d.id AND q.state = 'leased')))::integer AS free
-        FROM destination d WHERE d.id = ANY (ready)
+        -- The third: what n may be so that ours + n <= 4 * (wanted - n for each that is ready).
+        SELECT d.id, under_way.ours, greatest(0, least(
+            share, d.max_concurrency - under_way.everybodys,
+            ceil((4 * wanted - under_way.ours) / (4 * cardinality(ready) + 1.0))))::integer AS free
+        FROM destination d CROSS JOIN LATERAL (
+            SELECT count(*) AS everybodys, count(*) FILTER (WHERE q.leased_by = worker) AS ours
+            FROM delivery q WHERE q.destination_id = d.id AND q.state = 'leased') under_way
+        WHERE d.id = ANY (ready)
     ), candidate AS MATERIALIZED (
-        SELECT c.*, r.free FROM room r CROSS JOIN (VALUES (0), (1), (2)) k(rank)
+        SELECT c.*, r.free, r.ours FROM room r CROSS JOIN (VALUES (0), (1), (2)) k(rank)
         CROSS JOIN LATERAL (
             SELECT q.id, q.destination_id, q.rank, q.next_attempt_at, q.sequence
             FROM delivery q
@@ -71,12 +80,17 @@ BEGIN
             ORDER BY q.next_attempt_at, q.sequence LIMIT r.free
             FOR NO KEY UPDATE OF q SKIP LOCKED) c
     ), ranked AS (
-        SELECT c.id, c.free, row_number() OVER (
+        SELECT c.id, c.free, c.ours, row_number() OVER (
             PARTITION BY c.destination_id
             ORDER BY CASE WHEN by_age THEN 0 ELSE c.rank END, c.next_attempt_at, c.sequence) AS nth
         FROM candidate c
     ), taken AS MATERIALIZED (
-        SELECT r.id FROM ranked r WHERE r.nth <= r.free ORDER BY r.nth LIMIT wanted
+        SELECT r.id FROM (
+            SELECT r.*, row_number() OVER (ORDER BY r.nth, r.ours) AS place
+            FROM ranked r WHERE r.nth <= r.free) r
+        WHERE r.place <= wanted - ceil(wanted / (4 * cardinality(ready) + 1.0))
+           OR (r.ours = 0 AND r.nth = 1)
+        ORDER BY r.place LIMIT wanted
     ), claimed AS (
         UPDATE delivery d
         SET state = 'leased', claim_id = gen_random_uuid(), leased_by = worker,
