@@ -8,6 +8,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 PY := .venv/bin/python
 STAMP := .venv/.installed
+# The whole suite uses two cores, each with servers of its own; a Valkey of yours is only one.
+SPREAD := $(if $(REDIS_URL),,-n 2 --dist loadfile)
 # Values that `check --deploy` asks for; nothing is connected to, nothing is signed.
 THROW_AWAY := DJANGO_SETTINGS_MODULE=config.settings.production \
 	SECRET_KEY=checked-never-used-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \
@@ -19,7 +21,7 @@ up: $(STAMP) ## Start everything behind one address (PORT=8000); Ctrl-C stops it
 	@exec $(PY) manage.py up
 
 test: $(STAMP) ## Run the whole test suite against real servers (ARGS="-k name" for a part)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(or $(ARGS),$(SPREAD))
 
 check: $(STAMP) ## Lint, format, types, architecture, missing migrations, deployment settings
 	$(PY) -m ruff check .

@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, MappingProxyType
@@ -25,6 +25,8 @@ from config.embedded.postgres import THROW_AWAY, Postgres
 from config.embedded.server import Server
 from config.embedded.valkey import Valkey
 
+# Tells pytest-xdist's workers what to start: by then the settings have filled in the URLs.
+TO_START = "TEST_SERVERS_TO_START"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -61,15 +63,23 @@ def own_valkey() -> Iterator[OwnServer]:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
-    """Start the session's servers before pytest-django, a plain hook, reads the settings."""
+    """Start the session's servers before pytest-django, a plain hook, reads the settings.
+
+    With ``-n`` each of pytest-xdist's workers has its own: what one test stops, cuts or empties is
+    then nobody else's, and a bell rung in one is not answered in another.
+    """
     if not _only_asks(early_config):
         stack = contextlib.ExitStack()
         early_config.add_cleanup(stack.close)
         _end_on_sigterm()
-        if not os.environ.get("DATABASE_URL"):
+        missing = _missing()
+        if _lets_others_run(early_config):
+            _export(stack, TO_START, " ".join(missing))
+            missing = ()
+        if "DATABASE_URL" in missing:
             postgres = stack.enter_context(own_postgres(settings=THROW_AWAY))
             _export(stack, "DATABASE_URL", postgres.url)
-        if not os.environ.get("REDIS_URL"):
+        if "REDIS_URL" in missing:
             _export(stack, "REDIS_URL", stack.enter_context(own_valkey()).url)
     return (yield)
 
@@ -80,8 +90,22 @@ def _only_asks(config: pytest.Config) -> bool:
     return bool(getattr(known, "help", False) or getattr(known, "version", 0))
 
 
+def _missing() -> Sequence[str]:
+    """Return the servers to start here: what the process that hands out tests said, else all."""
+    told = os.environ.get(TO_START)
+    if told is not None:
+        return told.split()
+    return [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
+
+
+def _lets_others_run(config: pytest.Config) -> bool:
+    """Tell whether this process only hands tests to pytest-xdist's workers."""
+    hands_out = bool(getattr(config.known_args_namespace, "numprocesses", None))
+    return hands_out and "PYTEST_XDIST_WORKER" not in os.environ
+
+
 def _export(stack: contextlib.ExitStack, name: str, value: str) -> None:
-    """Set the variable for this process and for pytest-xdist's workers, which inherit it."""
+    """Set the variable for this process and those that it starts."""
     os.environ[name] = value
     stack.callback(os.environ.pop, name, None)
 

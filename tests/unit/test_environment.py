@@ -64,7 +64,8 @@ def test_several_networks_may_be_allowed() -> None:
 
 
 @pytest.mark.parametrize("role", ["command", "api", "stream", "worker", "beat"])
-def test_every_role_bounds_its_statements_and_only_the_stream_has_a_pool(role: str) -> None:
+def test_every_role_bounds_its_statements_and_checks_its_connection(role: str) -> None:
     profile = databases("postgresql://a@b/c", role)["default"]
     assert "statement_timeout" in profile["OPTIONS"]["options"]
-    assert ("pool" in profile["OPTIONS"]) == (role == "stream")
+    assert profile["CONN_HEALTH_CHECKS"]
+    assert "pool" not in profile["OPTIONS"]  # ADR 8
