@@ -55,12 +55,15 @@ def test_destinations_share_a_batch(workspace: Workspace) -> None:
     backlog(flooded, 500)
     backlog(quiet, 5)
     taken = Counter(row.destination_id for row in lease(worker="w", wanted=20))
-    assert taken == {flooded.pk: 9, quiet.pk: 5}
+    assert taken == {flooded.pk: 7, quiet.pk: 5}
 
 
-@pytest.mark.parametrize(("many", "cap"), [(1, 100), (2, 100), (12, 10), (30, 10), (70, 10)])
+@pytest.mark.parametrize(
+    ("many", "cap", "room"),
+    [(1, 100, 50), (2, 100, 33), (12, 10, 8), (30, 10, 4), (70, 10, 2)],
+)
 def test_destinations_that_hang_leave_a_healthy_one_room(
-    workspace: Workspace, many: int, cap: int
+    workspace: Workspace, many: int, cap: int, room: int
 ) -> None:
     """However many hang, and however much they may have under way."""
     for n in range(many):
@@ -68,7 +71,7 @@ def test_destinations_that_hang_leave_a_healthy_one_room(
     free = 100
     while rows := lease(worker="w", wanted=free):
         free -= len(rows)
-    assert 0 < free <= 20
+    assert free >= room
     healthy = to(workspace, NOWHERE, name="healthy")
     backlog(healthy, 3)
     (row, *_) = lease(worker="w", wanted=free)
@@ -141,7 +144,7 @@ def _pages() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)"
-            " SELECT * FROM aftercommit_lease('w'::text, 125, 30, false)"
+            " SELECT * FROM aftercommit_lease('w'::text, 200, 30, false)"
         )
         found = cursor.fetchone()[0]
         transaction.set_rollback(True)

@@ -57,8 +57,8 @@ def test_a_silent_worker_s_leases_are_taken_over(workspace: Workspace) -> None:
     backlog(there, 5)
     silence("dead", 6.5)
     silence("alive", 4.0)
-    lost = lease(worker="dead", wanted=4)  # a last slot stays free
-    lease(worker="alive", wanted=3)
+    lost = lease(worker="dead", wanted=6)  # as much stays free
+    lease(worker="alive", wanted=4)
     assert take_over() == 3
     assert {row.pk for row in Delivery.objects.filter(state="pending")} == {
         row.delivery_id for row in lost
@@ -119,8 +119,8 @@ def test_a_lease_whose_commit_was_never_heard_of_is_taken_back(workspace: Worksp
     """The connection broke after the commit: the rows are leased to a worker that lives."""
     backlog(to(workspace, NOWHERE), 2)
     beat("w", "worker")
-    lease(worker="w", wanted=3)  # the last slot stays free
-    rows = DatabaseLedger("w").lease(3)
+    lease(worker="w", wanted=4)  # as much stays free
+    rows = DatabaseLedger("w").lease(4)
     assert rows is not None
     assert len(rows) == 2
 

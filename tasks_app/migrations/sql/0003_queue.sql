@@ -9,8 +9,8 @@
 -- 2. Count what each has in flight, in a snapshot taken under that lock, and claim within it.
 --    (Lock, count and claim in one statement would count too early and overshoot the cap.)
 --
--- Destinations share a batch evenly, and none holds more than four times what it leaves free of
--- the worker's slots (`wanted` are the free ones); the last slots are for those that have none.
+-- Destinations share a batch evenly, and none holds more of the worker's slots than it leaves free
+-- (`wanted` are the free ones); the last slots are for those that have nothing under way.
 -- So those that hang, however many they are, each take less, and a healthy one finds room. (In
 -- switches this is known as a dynamic threshold: Choudhury and Hahne, 1998.)
 -- Within one, rank decides (urgent, first attempts, retries); with `by_age` the oldest goes first,
@@ -46,8 +46,8 @@ BEGIN
                   WHERE q.destination_id = d.id AND q.state = 'pending' AND q.rank = k.rank
                     AND q.next_attempt_at <= moment
                   ORDER BY q.next_attempt_at LIMIT 1) due)
-          AND under_way.everybodys < d.max_concurrency AND under_way.ours < 4 * wanted
-        ORDER BY under_way.ours > 0, random() LIMIT wanted
+          AND under_way.everybodys < d.max_concurrency AND (under_way.ours = 0 OR under_way.ours + 2 <= wanted)
+        ORDER BY under_way.ours, random() LIMIT wanted
         FOR NO KEY UPDATE OF d SKIP LOCKED) r;
     IF ready IS NULL THEN
         RETURN;
@@ -56,10 +56,8 @@ BEGIN
 
     RETURN QUERY
     WITH room AS MATERIALIZED (
-        -- The third: what n may be so that ours + n <= 4 * (wanted - n for each that is ready).
-        SELECT d.id, under_way.ours, greatest(0, least(
-            share, d.max_concurrency - under_way.everybodys,
-            ceil((4 * wanted - under_way.ours) / (4 * cardinality(ready) + 1.0))))::integer AS free
+        SELECT d.id, under_way.ours,
+            greatest(0, least(share, d.max_concurrency - under_way.everybodys))::integer AS free
         FROM destination d CROSS JOIN LATERAL (
             SELECT count(*) AS everybodys, count(*) FILTER (WHERE q.leased_by = worker) AS ours
             FROM delivery q WHERE q.destination_id = d.id AND q.state = 'leased') under_way
@@ -85,11 +83,12 @@ BEGIN
             ORDER BY CASE WHEN by_age THEN 0 ELSE c.rank END, c.next_attempt_at, c.sequence) AS nth
         FROM candidate c
     ), taken AS MATERIALIZED (
+        -- One by one, those that hold least first, for as long as no more is held than left free.
         SELECT r.id FROM (
-            SELECT r.*, row_number() OVER (ORDER BY r.nth, r.ours) AS place
+            SELECT r.id, r.ours + r.nth AS held,
+                row_number() OVER (ORDER BY r.ours + r.nth, r.nth) AS place
             FROM ranked r WHERE r.nth <= r.free) r
-        WHERE r.place <= wanted - ceil(wanted / (4 * cardinality(ready) + 1.0))
-           OR (r.ours = 0 AND r.nth = 1)
+        WHERE r.held = 1 OR r.held <= wanted - r.place
         ORDER BY r.place LIMIT wanted
     ), claimed AS (
         UPDATE delivery d
