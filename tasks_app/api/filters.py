@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from django.db.models import Q
 from drf_spectacular.utils import OpenApiParameter
@@ -112,6 +113,7 @@ def moments(name: str, lookup: str) -> Filter:
 
 def filtered(request: Request, filters: Sequence[Filter]) -> Q:
     """Return what the query string keeps. Raises Invalid for what no filter declares."""
+    _check_encoding(request.META.get("QUERY_STRING", ""))
     known = {one.name: one for one in filters}
     kept = Q()
     for name, values in request.query_params.lists():
@@ -155,6 +157,15 @@ def _text(given: str) -> str:
     if "\0" in given or re.search("[\ud800-\udfff]", given):
         raise ValueError("Text must not contain NUL or half of a surrogate pair.")
     return given
+
+
+def _check_encoding(query: str) -> None:
+    """Refuse what is not UTF-8: Django would search for replacement characters in its place."""
+    given = query.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+    for name, value in parse_qsl(given, keep_blank_values=True, errors="surrogateescape"):
+        if re.search("[\udc80-\udcff]", name + value):
+            shown = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            raise refused(_text_shown(shown), "not_utf8", "This is not UTF-8.")
 
 
 def _text_shown(name: str) -> str:
