@@ -3,7 +3,7 @@
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from tasks_app.models import Membership, Role, Workspace, WorkspaceHead
+from tasks_app.models import Membership, Role, Workspace
 
 
 @transaction.atomic
@@ -13,6 +13,5 @@ def create_workspace(*, slug: str, name: str, owner: User) -> Workspace:
     Raises django.db.IntegrityError where the slug is taken.
     """
     workspace = Workspace.objects.create(slug=slug, name=name)
-    WorkspaceHead.objects.create(workspace_id=workspace.pk)
     Membership.objects.create(workspace=workspace, user=owner, role=Role.OWNER)
     return workspace

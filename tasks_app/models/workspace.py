@@ -1,8 +1,9 @@
 """A workspace is the tenant: everything belongs to exactly one, nothing is seen from another."""
 
 import secrets
+from typing import Any
 
-from django.db import models
+from django.db import models, transaction
 
 from tasks_app.models.ids import uuid7
 
@@ -25,6 +26,14 @@ class Workspace(models.Model):
 
     def __str__(self) -> str:
         return self.slug
+
+    @transaction.atomic
+    def save(self, **options: Any) -> None:
+        """Write it; a new one with the head of its log, without which nothing of it answers."""
+        adding = self._state.adding
+        super().save(**options)
+        if adding:
+            WorkspaceHead.objects.get_or_create(workspace_id=self.pk)
 
 
 class WorkspaceHead(models.Model):

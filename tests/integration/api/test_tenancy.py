@@ -42,6 +42,15 @@ MANAGES: list[tuple[str, str, Any]] = [
 ]
 
 
+def test_a_workspace_made_by_hand_answers_like_any_other() -> None:
+    """From a shell or the admin: there is no workspace without the head of its log."""
+    made = Workspace.objects.create(slug="by-hand", name="By hand")
+    made.save()
+    somebody = caller(made)
+    assert somebody.call("GET", "tasks/").status == 200
+    assert somebody.call("POST", "tasks/", {"title": "first"}).body["number"] == 1
+
+
 @pytest.fixture
 def ids(workspace: Workspace, api: Caller) -> dict[str, str]:
     """Fill Alice's workspace; return the ids of what is in it."""
