@@ -2,11 +2,20 @@
 
 from typing import Any
 
+from redis.connection import parse_url
+
 from config.env import env
 from config.schedule import schedule
 from config.settings.database import ROLE
 
-REDIS_URL = env.text("REDIS_URL")
+
+def broker_address(url: str) -> str:
+    """Return a redis://, rediss:// or unix:// address; raises ValueError where it is none."""
+    parse_url(url)  # type: ignore[no-untyped-call]
+    return url
+
+
+REDIS_URL = env.parsed("REDIS_URL", None, broker_address)
 PATIENT = ROLE in {"worker", "beat"}
 
 CELERY_BROKER_URL = REDIS_URL

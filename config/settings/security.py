@@ -2,6 +2,7 @@
 
 from config.env import env
 from tasks_app.security.cors import check_origin
+from tasks_app.security.encryption import KeyRing
 
 
 def origins(text: str) -> list[str]:
@@ -9,9 +10,17 @@ def origins(text: str) -> list[str]:
     return [check_origin(item.strip()) for item in text.split(",") if item.strip()]
 
 
+def encryption_keys(text: str) -> list[str]:
+    """Return a comma list of keys, or none; raises ValueError where one is none."""
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if items:
+        KeyRing.parse(items)
+    return items
+
+
 SECRET_KEY = env.text("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.items("SECRET_KEY_FALLBACKS")
-ENCRYPTION_KEYS = env.items("ENCRYPTION_KEYS")
+ENCRYPTION_KEYS = env.parsed("ENCRYPTION_KEYS", "", encryption_keys)
 ALLOWED_HOSTS = env.items("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CORS_ALLOWED_ORIGINS = env.parsed("CORS_ALLOWED_ORIGINS", "", origins)
 ALLOWED_ORIGINS = env.items("ALLOWED_ORIGINS")  # of WebSockets, beside the page's own host

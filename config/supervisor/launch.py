@@ -7,6 +7,8 @@ import signal
 import sys
 from collections.abc import Mapping
 
+from django.core.exceptions import ImproperlyConfigured
+
 from config.embedded.place import Place, settle_place
 from config.embedded.ports import remembered_ports
 from config.embedded.postgres import Postgres
@@ -35,7 +37,7 @@ def run() -> int:
     log = Log(sys.stdout, colour=wants_colour(sys.stdout, os.environ))
     try:
         return asyncio.run(_run(log))
-    except CannotStart as error:
+    except (CannotStart, ImproperlyConfigured) as error:
         log.say("up", str(error))
         return 1
     finally:

@@ -11,7 +11,7 @@ from config.embedded.caddy import caddy
 from config.embedded.place import Place
 from config.embedded.process import ProcessSpec
 from config.embedded.secret_file import kept_secret
-from config.env import CHECKOUT
+from config.env import CHECKOUT, Environment
 from config.supervisor.options import Options
 
 # The door first, so that nothing new comes in; the data last, so that all can still write.
@@ -141,8 +141,10 @@ def _python(
 
 
 def _secret(place: Place, name: str, make: Callable[[], str]) -> str:
-    """Return the variable where it is set, else a secret kept in DATA_DIR."""
-    return os.environ.get(name) or kept_secret(place.data_dir / name.lower(), make)
+    """Return the variable, or its ``_FILE``, where it is set, else a secret kept in DATA_DIR."""
+    return Environment(os.environ).text(name, "") or kept_secret(
+        place.data_dir / name.lower(), make
+    )
 
 
 def _new_secret_key() -> str:

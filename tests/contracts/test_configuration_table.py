@@ -6,7 +6,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 READ = re.compile(r"\benv\.(?:text|boolean|integer|choice|items|parsed)\(\s*\"([A-Z_]+)\"")
 PROXY = re.compile(r"\{\$([A-Z_]+)")
-OTHERS = {"DJANGO_SETTINGS_MODULE", "DATA_DIR", "SANDBOX_SECRETS"}
+OTHERS = {"DJANGO_SETTINGS_MODULE", "DATA_DIR"}
 
 
 def read_by_the_code() -> set[str]:

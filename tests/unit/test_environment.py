@@ -1,15 +1,21 @@
 """A wrong value stops the start with a sentence that names its variable."""
 
 import ipaddress
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from config.env import Environment
+from config.env import CHECKOUT, Environment
+from config.settings.celery import broker_address
 from config.settings.database import databases, parse_database_url
 from config.settings.delivery import networks
+from config.settings.demo import webhook_secrets
+from config.settings.security import encryption_keys
 
 Read = Callable[[Environment], object]
 
@@ -28,6 +34,11 @@ Read = Callable[[Environment], object]
         ("green", lambda env: env.choice("NAME", "red", ("red", "blue"))),
         ("10.0.0.300/8", lambda env: env.parsed("NAME", None, ipaddress.ip_network)),
         ("mysql://x@y/z", lambda env: env.parsed("NAME", None, parse_database_url)),
+        ("localhost:6379", lambda env: env.parsed("NAME", None, broker_address)),
+        ("redis://localhost:six/0", lambda env: env.parsed("NAME", None, broker_address)),
+        ("k1", lambda env: env.parsed("NAME", None, encryption_keys)),
+        ("k1:c2hvcnQ=", lambda env: env.parsed("NAME", None, encryption_keys)),
+        ("whsec", lambda env: env.parsed("NAME", None, webhook_secrets)),
     ],
 )
 def test_a_wrong_value_names_its_variable(value: str, read: Read) -> None:
@@ -69,3 +80,18 @@ def test_every_role_bounds_its_statements_and_checks_its_connection(role: str) -
     assert "statement_timeout" in profile["OPTIONS"]["options"]
     assert profile["CONN_HEALTH_CHECKS"]
     assert "pool" not in profile["OPTIONS"]  # ADR 8
+
+
+def test_a_wrong_value_ends_every_command_with_one_sentence() -> None:
+    command = [sys.executable, "manage.py", "check"]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "REDIS_URL": "nowhere",
+        "DATABASE_URL": "postgresql:///x",
+    }
+    ended = subprocess.run(
+        command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("REDIS_URL: ")
+    assert "Traceback" not in ended.stderr

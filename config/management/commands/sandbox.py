@@ -5,10 +5,9 @@ from typing import Any
 
 import uvicorn
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from config.sandbox.app import Sandbox
-from tasks_app.security.signing import BadSecret
 
 
 class Command(BaseCommand):
@@ -25,14 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run until SIGTERM or Ctrl-C; SANDBOX_SECRETS, or the demo's secret, check signatures."""
-        try:
-            app = Sandbox(
-                secrets=os.environ.get("SANDBOX_SECRETS", settings.DEMO_WEBHOOK_SECRET)
-                .replace(",", " ")
-                .split()
-            )
-        except BadSecret as bad:
-            raise CommandError(f"SANDBOX_SECRETS: {bad}") from bad
+        app = Sandbox(secrets=settings.SANDBOX_SECRETS)
         self.stdout.write(f"sandbox receiver on http://127.0.0.1:{options['port']}")
         self.stdout.flush()
         uvicorn.run(
