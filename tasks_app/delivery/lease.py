@@ -4,15 +4,18 @@ The statements are in migrations/sql/0003_queue.sql, `aftercommit_lease`. What i
 worker's until it settles, falls silent for DELIVERY_WORKER_SILENCE, or outlives the lease.
 """
 
+import uuid
 from collections.abc import Sequence
 from itertools import count
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from tasks_app.delivery.leased import Leased
 from tasks_app.events.record import lock_heads
 from tasks_app.events.turn import give_turns_to
+from tasks_app.models import Destination
 
 #: One lease in so many goes by age alone, so that urgent tasks starve nobody.
 BY_AGE_EVERY = 8
@@ -35,7 +38,19 @@ def lease(*, worker: str, wanted: int) -> list[Leased]:
             [worker, wanted, settings.DELIVERY_LEASE_MARGIN, by_age],
         )
         names = [column.name for column in cursor.description or ()]
-        return [Leased(**dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        destinations = _destinations({row["destination_id"] for row in rows})
+    return [Leased(**row, destination=destinations[row["destination_id"]]) for row in rows]
+
+
+def _destinations(ids: set[uuid.UUID]) -> dict[uuid.UUID, Destination]:
+    """Return the destinations of a lease, once each; the lease has them locked."""
+    found = Destination.objects.in_bulk(list(ids)) if ids else {}
+    for destination in found.values():
+        ends = destination.old_secret_expires_at
+        if ends is None or ends <= timezone.now():
+            destination.sealed_old_secret = ""
+    return found
 
 
 def give_back(rows: Sequence[Leased]) -> int:

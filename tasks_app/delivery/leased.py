@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tasks_app.events.catalogue import EventType
+from tasks_app.models import Destination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +25,6 @@ class Leased:
     failures: int
     replay: str
     age: float  # seconds since the first attempt after it was last set going
-    kind: str
-    url: str
-    method: str
-    headers: str = field(repr=False)  # JSON
-    timeout: int
-    retry_schedule: list[int]
-    sealed_secret: str = field(repr=False)
-    sealed_old_secret: str = field(repr=False)
     event_id: uuid.UUID
     schema: int
     at: datetime
@@ -39,6 +32,7 @@ class Leased:
     request_id: str
     traceparent: str
     data: str = field(repr=False)  # JSON
+    destination: Destination = field(repr=False)  # as it was when this was leased
 
     @property
     def is_ping(self) -> bool:

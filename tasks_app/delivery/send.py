@@ -16,7 +16,7 @@ from tasks_app.connectors.registry import connector_for
 from tasks_app.connectors.webhook import webhook_body
 from tasks_app.delivery.leased import Leased
 from tasks_app.events.wire import event_to_wire, message_id
-from tasks_app.models import Event
+from tasks_app.models import Destination, Event
 from tasks_app.models.sealed import open_secret
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ async def send(row: Leased, *, door: Door) -> Outcome:
     """Make one attempt. Raises nothing but asyncio.CancelledError."""
     started = time.perf_counter()
     try:
-        return await connector_for(row.kind).send(envelope(row), door=door)
+        return await connector_for(row.destination.kind).send(envelope(row), door=door)
     except Exception as error:
         logger.exception("send_fault", extra={"delivery": str(row.delivery_id)})
         return Outcome(
@@ -43,24 +43,25 @@ def envelope(row: Leased) -> Envelope:
 
     Raises tasks_app.security.encryption.EncryptionError where a secret does not open.
     """
+    to = row.destination
     return Envelope(
         message_id=message_id(row.message_id),
         attempt=row.attempts + 1,
         sequence=row.sequence,
-        method=row.method,
-        url=row.url,
-        headers=orjson.loads(row.headers),
-        secrets=_secrets(row),
+        method=to.method,
+        url=to.url,
+        headers=to.headers,
+        secrets=_secrets(to),
         body=webhook_body(event_to_wire(_event(row))),
-        timeout=float(row.timeout),
+        timeout=float(to.timeout),
         traceparent=traceparent(row),
         replay=row.replay,
     )
 
 
-def _secrets(row: Leased) -> tuple[str, ...]:
-    sealed = [one for one in (row.sealed_secret, row.sealed_old_secret) if one]
-    return tuple(open_secret(destination_id=row.destination_id, sealed=one) for one in sealed)
+def _secrets(to: Destination) -> tuple[str, ...]:
+    sealed = [one for one in (to.sealed_secret, to.sealed_old_secret) if one]
+    return tuple(open_secret(destination_id=to.pk, sealed=one) for one in sealed)
 
 
 def _event(row: Leased) -> Event:

@@ -66,7 +66,7 @@ def _ruling(ended: Ended) -> Ruling:
     row = ended.row
     return rule(
         History(
-            schedule=row.retry_schedule,
+            schedule=row.destination.retry_schedule,
             failures=row.failures,
             attempts=row.attempts,
             age=row.age,

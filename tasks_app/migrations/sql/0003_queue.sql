@@ -21,8 +21,6 @@ RETURNS TABLE (
     delivery_id uuid, claim_id uuid, workspace_id uuid, destination_id uuid, task_id uuid,
     event_seq bigint, event_type text, message_id uuid, sequence bigint, attempts integer,
     failures integer, replay text, age double precision,
-    kind text, url text, method text, headers text, timeout integer, retry_schedule integer[],
-    sealed_secret text, sealed_old_secret text,
     event_id uuid, schema integer, at timestamptz, actor text, request_id text, traceparent text,
     data text)
 LANGUAGE plpgsql
@@ -97,16 +95,12 @@ BEGIN
             lease_expires_at = moment + make_interval(secs => x.timeout + margin)
         FROM taken t, destination x
         WHERE d.id = t.id AND x.id = d.destination_id
-        RETURNING d.*, x.kind, x.url, x.method, x.headers, x.timeout, x.retry_schedule,
-            x.sealed_secret, CASE WHEN x.old_secret_expires_at > moment
-                THEN x.sealed_old_secret ELSE '' END AS sealed_old_secret
+        RETURNING d.*
     )
     SELECT c.id, c.claim_id, c.workspace_id, c.destination_id, c.task_id,
            c.event_seq, c.event_type::text, c.message_id, c.sequence, c.attempts,
            c.failures, c.replay::text,
            extract(epoch FROM moment - c.trying_since)::double precision,
-           c.kind::text, c.url::text, c.method::text, c.headers::text, c.timeout::integer,
-           c.retry_schedule, c.sealed_secret, c.sealed_old_secret,
            e.id, e.schema::integer, e.at, e.actor::text, e.request_id::text, e.traceparent::text,
            e.data::text
     FROM claimed c JOIN event e ON e.workspace_id = c.workspace_id AND e.seq = c.event_seq;
