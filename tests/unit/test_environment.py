@@ -15,6 +15,7 @@ from config.settings.celery import broker_address
 from config.settings.database import databases, parse_database_url
 from config.settings.delivery import networks
 from config.settings.demo import webhook_secrets
+from config.settings.mail import email_settings, sender
 from config.settings.security import encryption_keys
 
 Read = Callable[[Environment], object]
@@ -39,6 +40,12 @@ Read = Callable[[Environment], object]
         ("k1", lambda env: env.parsed("NAME", None, encryption_keys)),
         ("k1:c2hvcnQ=", lambda env: env.parsed("NAME", None, encryption_keys)),
         ("whsec", lambda env: env.parsed("NAME", None, webhook_secrets)),
+        ("mail.example.org", lambda env: env.parsed("NAME", None, email_settings)),
+        ("smtp://", lambda env: env.parsed("NAME", None, email_settings)),
+        ("smtp://mail.example.org:mail", lambda env: env.parsed("NAME", None, email_settings)),
+        ("file://folder", lambda env: env.parsed("NAME", None, email_settings)),
+        ("Nobody <>", lambda env: env.parsed("NAME", None, sender)),
+        ("a@example.org\nBcc: b@example.org", lambda env: env.parsed("NAME", None, sender)),
     ],
 )
 def test_a_wrong_value_names_its_variable(value: str, read: Read) -> None:
@@ -95,3 +102,18 @@ def test_a_wrong_value_ends_every_command_with_one_sentence() -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("REDIS_URL: ")
     assert "Traceback" not in ended.stderr
+
+
+def test_a_mail_url_names_server_port_user_and_how_it_is_encrypted() -> None:
+    given = email_settings("smtp+tls://ops%40example.org:p%3Aw@mail.example.org")
+    assert given == {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": "mail.example.org",
+        "EMAIL_PORT": 587,
+        "EMAIL_HOST_USER": "ops@example.org",
+        "EMAIL_HOST_PASSWORD": "p:w",
+        "EMAIL_USE_TLS": True,
+        "EMAIL_USE_SSL": False,
+    }
+    assert email_settings("smtps://mail.example.org")["EMAIL_PORT"] == 465
+    assert email_settings("file:///var/mail/out")["EMAIL_FILE_PATH"] == "/var/mail/out"
