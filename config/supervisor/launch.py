@@ -1,13 +1,10 @@
 """From nothing to a running Aftercommit: servers, schema, demo, processes, welcome."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 from collections.abc import Mapping
-
-from django.core.exceptions import ImproperlyConfigured
 
 from config.embedded.place import Place, settle_place
 from config.embedded.ports import remembered_ports
@@ -37,7 +34,7 @@ def run() -> int:
     log = Log(sys.stdout, colour=wants_colour(sys.stdout, os.environ))
     try:
         return asyncio.run(_run(log))
-    except (CannotStart, ImproperlyConfigured) as error:
+    except CannotStart as error:
         log.say("up", str(error))
         return 1
     finally:
@@ -102,8 +99,7 @@ class Launch:
 
     async def _end(self, start: asyncio.Task[None]) -> None:
         start.cancel()
-        with contextlib.suppress(asyncio.CancelledError, CannotStart):
-            await start
+        await asyncio.gather(start, return_exceptions=True)  # whatever it was: all is stopped
         if await self._supervisor.stop(STOP_ORDER):
             self._log.say("up", "Stopped. The data stays for the next start.")
         (self._place.run / "environment").unlink(missing_ok=True)
@@ -122,7 +118,11 @@ class Launch:
         self._log.plain(welcome(self._options))
 
     def _ports(self) -> dict[str, int]:
-        names = ["postgres", "valkey", "api", *self._options.stream_names]
+        names = [
+            *("postgres", "valkey"),
+            *self._options.api_names,
+            *self._options.stream_names,
+        ]
         wanted = (self._options.port, self._options.sandbox_port)
         return remembered_ports(names, self._place.run / "ports.json", avoid=wanted)
 

@@ -93,6 +93,17 @@ def test_a_taken_port_is_a_sentence_and_nothing_is_started(house: House, name: s
         assert not (folder / "data" / "postgres").exists()
 
 
+def test_a_secret_file_that_is_not_there_is_a_sentence_and_nothing_stays(house: House) -> None:
+    """It is missed when the servers run already: they are stopped again."""
+    with throw_away_folder() as folder:
+        choices = {"DATA_DIR": str(folder / "data"), "SECRET_KEY": ""}
+        choices |= {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+        done = up(house, SECRET_KEY_FILE=str(folder / "none"), **choices)
+        assert done.returncode == 1
+        assert "SECRET_KEY_FILE cannot be read" in done.stdout
+        assert list(folder.glob("**/*.pid")) == []
+
+
 def test_the_ready_line_is_printed_once_with_lines_to_copy(house: House) -> None:
     until(lambda: "is ready at" in house.log.read_text())
     text = house.log.read_text()
