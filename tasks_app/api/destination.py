@@ -5,6 +5,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.core.validators import RegexValidator
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,6 +30,9 @@ from tasks_app.queries.snapshot import snapshot_at_head
 
 RETRIES_MAX: Final = 30
 RETRY_SECONDS_MAX: Final = 4 * 24 * 3600
+ONE_LINE: Final = RegexValidator(
+    r"^[^\x00-\x1f\x7f-\x9f]*\Z", "A name has no control characters.", "control_character"
+)
 MASK: Final = "•••"
 # These move by themselves between a client's reading and writing.
 RESTLESS: Final = ("pending", "oldest_due_at", "blocked_until")
@@ -38,7 +42,7 @@ class DestinationSerializer(StrictSerializer):
     """An external system that wants to know."""
 
     id = serializers.UUIDField(read_only=True)
-    name = Text(max_length=100)
+    name = Text(max_length=100, validators=[ONE_LINE])
     kind = Word(choices=kinds(), default="webhook")
     url = Url(max_length=2048, help_text="Without its path for who may not manage destinations.")
     method = Word(choices=["POST"], default="POST")

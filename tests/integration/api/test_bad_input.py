@@ -243,6 +243,9 @@ def test_a_query_that_means_nothing_is_refused(
 WRONG_DESTINATIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"name": ""}, "/name", "blank"),
     ({"name": "n" * 101}, "/name", "max_length"),
+    ({"name": "n\n"}, "/name", "control_character"),
+    ({"name": "\x1b[31mred"}, "/name", "control_character"),
+    ({"name": "n\x9b"}, "/name", "control_character"),
     ({"kind": "rest"}, "/kind", "invalid_choice"),
     ({"method": "DELETE"}, "/method", "invalid_choice"),
     ({"url": ""}, "/url", "blank"),
