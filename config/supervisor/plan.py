@@ -60,26 +60,26 @@ def processes(
 ) -> list[ProcessSpec]:
     """Return everything but the two servers."""
     return [
-        *(_api(name, ports[name], environment) for name in options.api_names),
+        _api(ports["api"], environment),
         *(_stream(name, ports[name], environment) for name in options.stream_names),
         *(_worker(name, environment) for name in options.worker_names),
-        *(_beat(name, place, environment) for name in options.beat_names),
+        _beat(place, environment),
         _sandbox(options, environment),
         caddy(
             home=place.home,
             caddyfile=CHECKOUT / "Caddyfile",
             account=place.account,
             port=options.port,
-            apis=[ports[name] for name in options.api_names],
+            api=ports["api"],
             streams=[ports[name] for name in options.stream_names],
             static_root=place.home / "static",
         ),
     ]
 
 
-def _api(name: str, port: int, environment: Mapping[str, str]) -> ProcessSpec:
+def _api(port: int, environment: Mapping[str, str]) -> ProcessSpec:
     return _python(
-        *(name, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
+        *("api", "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
         *("--port", str(port), "--no-ws", "--workers", "1"),
         *("--blocking-threads", str(API_THREADS), "--workers-kill-timeout", "8"),
         "config.wsgi:application",
@@ -106,10 +106,10 @@ def _worker(name: str, environment: Mapping[str, str]) -> ProcessSpec:
     )
 
 
-def _beat(name: str, place: Place, environment: Mapping[str, str]) -> ProcessSpec:
-    schedule = str(place.run / f"{name}-schedule")
+def _beat(place: Place, environment: Mapping[str, str]) -> ProcessSpec:
+    schedule = str(place.run / "beat-schedule")
     return _python(
-        *(name, *CELERY, "beat", "-s", schedule, "--pidfile="),
+        *("beat", *CELERY, "beat", "-s", schedule, "--pidfile="),
         role="beat",
         environment=environment,
         grace=5.0,
