@@ -17,7 +17,7 @@ def caddy(
     caddyfile: Path,
     account: Account | None,
     port: int,
-    api: int,
+    apis: Sequence[int],
     streams: Sequence[int],
     static_root: Path,
 ) -> ProcessSpec:
@@ -49,7 +49,7 @@ def caddy(
             "XDG_CONFIG_HOME": str(folder),
             "SITE_ADDRESS": f":{port}",
             "BIND": " ".join(loopback_hosts()),
-            "API_UPSTREAM": f"127.0.0.1:{api}",
+            "API_UPSTREAMS": " ".join(f"127.0.0.1:{number}" for number in apis),
             "STREAM_UPSTREAMS": " ".join(f"127.0.0.1:{number}" for number in streams),
             "STATIC_ROOT": str(static_root),
         },

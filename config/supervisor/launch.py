@@ -118,7 +118,11 @@ class Launch:
         self._log.plain(welcome(self._options))
 
     def _ports(self) -> dict[str, int]:
-        names = ["postgres", "valkey", "api", *self._options.stream_names]
+        names = [
+            *("postgres", "valkey"),
+            *self._options.api_names,
+            *self._options.stream_names,
+        ]
         wanted = (self._options.port, self._options.sandbox_port)
         return remembered_ports(names, self._place.run / "ports.json", avoid=wanted)
 

@@ -19,17 +19,29 @@ class Options:
     data_dir: Path
     port: int
     sandbox_port: int
-    workers: int
+    apis: int
     streams: int
+    workers: int
+    beats: int
     stream_server: str
     database_url: str = field(repr=False)  # "" means: start our own
     redis_url: str = field(repr=False)
     networks: str
 
     @property
+    def api_names(self) -> list[str]:
+        """``api``, then ``api-2`` …"""
+        return _numbered("api", self.apis)
+
+    @property
     def stream_names(self) -> list[str]:
         """``stream``, then ``stream-2`` …"""
-        return ["stream", *(f"stream-{number}" for number in range(2, self.streams + 1))]
+        return _numbered("stream", self.streams)
+
+    @property
+    def beat_names(self) -> list[str]:
+        """``beat``, then ``beat-2`` …"""
+        return _numbered("beat", self.beats)
 
     @property
     def worker_names(self) -> list[str]:
@@ -45,8 +57,10 @@ def read_options(variables: Mapping[str, str]) -> Options:
             data_dir=data_dir(),
             port=env.integer("PORT", 8000, low=1, high=65535),
             sandbox_port=env.integer("SANDBOX_PORT", 8001, low=1, high=65535),
-            workers=env.integer("WORKERS", 1, low=1, high=32),
+            apis=env.integer("APIS", 1, low=1, high=32),
             streams=env.integer("STREAMS", 1, low=1, high=32),
+            workers=env.integer("WORKERS", 1, low=1, high=32),
+            beats=env.integer("BEATS", 1, low=1, high=4),
             stream_server=env.choice("STREAM_SERVER", "uvicorn", ("uvicorn", "daphne")),
             database_url=env.text("DATABASE_URL", ""),
             redis_url=env.text("REDIS_URL", ""),
@@ -69,6 +83,10 @@ def check_ports(options: Options) -> None:
                 f"{name} {port} is taken by another program (or not yours to use): end that one, "
                 f"or choose another port, as in: make up {name}={_another(port)}"
             )
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name, *(f"{name}-{number}" for number in range(2, count + 1))]
 
 
 def _another(port: int) -> int:

@@ -60,26 +60,26 @@ def processes(
 ) -> list[ProcessSpec]:
     """Return everything but the two servers."""
     return [
-        _api(ports["api"], environment),
+        *(_api(name, ports[name], environment) for name in options.api_names),
         *(_stream(name, ports[name], environment) for name in options.stream_names),
         *(_worker(name, environment) for name in options.worker_names),
-        _beat(place, environment),
+        *(_beat(name, place, environment) for name in options.beat_names),
         _sandbox(options, environment),
         caddy(
             home=place.home,
             caddyfile=CHECKOUT / "Caddyfile",
             account=place.account,
             port=options.port,
-            api=ports["api"],
+            apis=[ports[name] for name in options.api_names],
             streams=[ports[name] for name in options.stream_names],
             static_root=place.home / "static",
         ),
     ]
 
 
-def _api(port: int, environment: Mapping[str, str]) -> ProcessSpec:
+def _api(name: str, port: int, environment: Mapping[str, str]) -> ProcessSpec:
     return _python(
-        *("api", "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
+        *(name, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
         *("--port", str(port), "--no-ws", "--workers", "1"),
         *("--blocking-threads", str(API_THREADS), "--workers-kill-timeout", "8"),
         "config.wsgi:application",
@@ -106,10 +106,10 @@ def _worker(name: str, environment: Mapping[str, str]) -> ProcessSpec:
     )
 
 
-def _beat(place: Place, environment: Mapping[str, str]) -> ProcessSpec:
-    schedule = str(place.run / "beat-schedule")
+def _beat(name: str, place: Place, environment: Mapping[str, str]) -> ProcessSpec:
+    schedule = str(place.run / f"{name}-schedule")
     return _python(
-        *("beat", *CELERY, "beat", "-s", schedule, "--pidfile="),
+        *(name, *CELERY, "beat", "-s", schedule, "--pidfile="),
         role="beat",
         environment=environment,
         grace=5.0,

@@ -122,7 +122,7 @@ def proxy() -> Iterator[Proxy]:
             caddyfile=CADDYFILE,
             account=place.account,
             port=one.port,
-            api=one.api,
+            apis=[one.api],
             streams=[one.stream],
             static_root=static,
         )

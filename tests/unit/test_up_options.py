@@ -17,6 +17,8 @@ from config.supervisor.options import check_ports, read_options
         ("PORT", "65536"),
         ("SANDBOX_PORT", "-1"),
         ("WORKERS", "0"),
+        ("APIS", "0"),
+        ("BEATS", "9"),
         ("STREAMS", "many"),
         ("STREAM_SERVER", "hypercorn"),
     ],
@@ -26,8 +28,10 @@ def test_a_wrong_value_is_a_sentence_naming_the_variable(name: str, value: str) 
         read_options({name: value})
 
 
-def test_the_first_stream_is_plain_and_every_worker_is_numbered() -> None:
-    options = read_options({"STREAMS": "2", "WORKERS": "2"})
+def test_the_first_is_plain_and_every_worker_is_numbered() -> None:
+    options = read_options({"APIS": "2", "STREAMS": "2", "WORKERS": "2", "BEATS": "2"})
+    assert options.api_names == ["api", "api-2"]
+    assert options.beat_names == ["beat", "beat-2"]
     assert options.stream_names == ["stream", "stream-2"]
     assert options.worker_names == ["worker-1", "worker-2"]
 
