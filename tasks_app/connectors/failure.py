@@ -11,6 +11,7 @@ from enum import StrEnum
 class Phase(StrEnum):
     """Where an attempt was; `Outcome.phases` has milliseconds for each one that was reached."""
 
+    AUTH = "auth"  # getting an OAuth token, and what was sent before it was known to be stale
     DNS = "dns"
     CONNECT = "connect"
     TLS = "tls"
@@ -36,9 +37,11 @@ class ErrorCode(StrEnum):
     BODY_TIMEOUT = "body_timeout"
     CONNECTION_RESET = "connection_reset"  # also: closed before or inside the answer
     PROTOCOL_ERROR = "protocol_error"  # the answer is not HTTP, or breaks a limit
+    AUTH_FAILED = "auth_failed"  # no OAuth token was to be had
     HTTP_3XX = "http_3xx"
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
+    PROXY_FAILED = "proxy_failed"  # ours: OUTBOUND_PROXY is away, or refuses us
     FAULT = "fault"
 
 

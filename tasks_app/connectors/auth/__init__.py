@@ -1,0 +1,1 @@
+"""How a destination knows us: credentials, tokens and certificates, for every connector alike."""
