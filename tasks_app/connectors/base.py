@@ -2,17 +2,30 @@
 
 An `Envelope` holds everything one attempt needs as plain values; an `Outcome` holds everything the
 engine may write down about it. A connector turns the first into the second and never raises.
+docs/adding-a-connector.md shows how to write a further one.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final
 
 from tasks_app.connectors.failure import ErrorCode, Phase
 from tasks_app.connectors.http import Door
+from tasks_app.connectors.twin import Twin, TwinNote
 
-__all__ = ["Connector", "Door", "Envelope", "ErrorCode", "Outcome", "Phase", "Verdict"]
+__all__ = [
+    "Connector",
+    "Door",
+    "Envelope",
+    "ErrorCode",
+    "Outcome",
+    "Phase",
+    "Twin",
+    "TwinNote",
+    "Verdict",
+]
 
 EXCERPT_BYTES: Final = 2_048
 """How much of an answer an attempt keeps."""
@@ -25,6 +38,7 @@ class Verdict(StrEnum):
     FAILED = "failed"  # the destination's doing: spends the retry schedule
     GONE = "gone"  # 410: the destination asks to be left alone
     FAULT = "fault"  # our doing: spends nothing
+    STEP = "step"  # what had to come first is done: it goes on at once and spends nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +61,14 @@ class Envelope:
     traceparent: str = ""
     replay: str = ""
     """`webhook-replay`: what sent it once more, out of its order. Empty for what goes its way."""
+    event: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """The event as the API shows it."""
+    twin: Twin | None = field(default=None, repr=False)
+    """Only for connectors that mirror, and only for events of tasks."""
+    twin_id_path: str = ""
+    """Where in the answer the id of a new twin stands: a JMESPath expression."""
+    idempotency_key: str = ""
+    """In place of `message_id`, where several deliveries stand for one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +88,33 @@ class Outcome:
     """Seconds from now that the destination asked for, capped at 24 h."""
     excerpt: str = ""
     """The first 2 KiB of the answer as text, free of NUL."""
+    twin: TwinNote | None = None
+    """What to keep about the task's twin, whatever the verdict."""
 
 
-class Connector(Protocol):
-    """One way to speak to the outside."""
+class Connector(ABC):
+    """One way to speak to the outside. What it is made of says what its destinations may set."""
 
     kind: ClassVar[str]
+    methods: ClassVar[tuple[str, ...]] = ("POST",)
+    """What `method` may be, the default first; none where it means nothing."""
+    options: ClassVar[frozenset[str]] = frozenset({"headers", "mapping"})
+    """Which optional fields of a destination it heeds; others are refused when saved."""
+    mirrors: ClassVar[bool] = False
+    """Whether each attempt comes with the task as it is now and its twin."""
 
+    @abstractmethod
+    def compose(self, event: Mapping[str, Any], *, mapping: str = "") -> bytes:
+        """Build the body for an event; `mapping` is a JMESPath expression, or empty.
+
+        Raises tasks_app.connectors.mapping.MappingFailed.
+        """
+
+    @abstractmethod
     async def send(self, envelope: Envelope, *, door: Door) -> Outcome:
         """Make one attempt. Raises nothing but `asyncio.CancelledError`."""
-        ...
+
+    def check_address(self, url: str) -> None:
+        """Check an address that is not for the Door. Raises ValueError with a sentence."""
+        del url
+        raise ValueError(f"A destination of kind {self.kind} has an http or https address.")

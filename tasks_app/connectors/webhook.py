@@ -4,15 +4,23 @@
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 
 import orjson
 
-from tasks_app.connectors.base import EXCERPT_BYTES, Envelope, ErrorCode, Outcome, Verdict
+from tasks_app.connectors.base import (
+    EXCERPT_BYTES,
+    Connector,
+    Envelope,
+    ErrorCode,
+    Outcome,
+    Verdict,
+)
 from tasks_app.connectors.headers import is_reserved
 from tasks_app.connectors.http import Answer, Door, DoorFailure
+from tasks_app.connectors.mapping import mapped
 from tasks_app.connectors.retry_after import parse_retry_after
 from tasks_app.security.signing import sign
 from tasks_app.version import VERSION
@@ -30,33 +38,47 @@ def webhook_body(event: Mapping[str, Any]) -> bytes:
     return orjson.dumps({"type": event["type"], "timestamp": event["at"], "data": event})
 
 
-class WebhookConnector:
+class WebhookConnector(Connector):
     """POSTs the body, signed with every secret that is in force."""
 
     kind: ClassVar[str] = "webhook"
 
+    def compose(self, event: Mapping[str, Any], *, mapping: str = "") -> bytes:
+        """Build the body: the envelope of Standard Webhooks, or what the mapping makes."""
+        return mapped(mapping, event) if mapping else webhook_body(event)
+
     async def send(self, envelope: Envelope, *, door: Door) -> Outcome:
         """Make one attempt. Raises nothing but `asyncio.CancelledError`."""
-        started = time.perf_counter()
-        try:
-            answer = await door.request(
-                method=envelope.method,
-                url=envelope.url,
-                headers=webhook_headers(envelope, timestamp=int(time.time())),
-                body=envelope.body,
-                timeout=envelope.timeout,
-            )
-            return _judge(answer, envelope)
-        except DoorFailure as failure:
-            return _failed(failure)
-        except Exception as exc:  # noqa: BLE001 - a bug of ours must not end the drain
-            return Outcome(
-                verdict=Verdict.FAULT,
-                error=ErrorCode.FAULT,
-                detail=f"We could not send: {type(exc).__name__}.",
-                phases={},
-                duration_ms=(time.perf_counter() - started) * 1000,
-            )
+        return await attempt(envelope, door=door)
+
+
+async def attempt(
+    envelope: Envelope, *, door: Door, judge: Callable[[Answer, Envelope], Outcome] | None = None
+) -> Outcome:
+    """Send one signed request and judge its answer, as a webhook's unless told otherwise.
+
+    Raises nothing but `asyncio.CancelledError`.
+    """
+    started = time.perf_counter()
+    try:
+        answer = await door.request(
+            method=envelope.method,
+            url=envelope.url,
+            headers=webhook_headers(envelope, timestamp=int(time.time())),
+            body=envelope.body,
+            timeout=envelope.timeout,
+        )
+        return (judge or judged)(answer, envelope)
+    except DoorFailure as failure:
+        return _failed(failure)
+    except Exception as exc:  # noqa: BLE001 - a bug of ours must not end the drain
+        return Outcome(
+            verdict=Verdict.FAULT,
+            error=ErrorCode.FAULT,
+            detail=f"We could not send: {type(exc).__name__}.",
+            phases={},
+            duration_ms=(time.perf_counter() - started) * 1000,
+        )
 
 
 def webhook_headers(envelope: Envelope, *, timestamp: int) -> dict[str, str]:
@@ -68,7 +90,7 @@ def webhook_headers(envelope: Envelope, *, timestamp: int) -> dict[str, str]:
     headers |= {
         "Content-Type": "application/json",
         "User-Agent": USER_AGENT,
-        "Idempotency-Key": envelope.message_id,
+        "Idempotency-Key": envelope.idempotency_key or envelope.message_id,
         "webhook-id": envelope.message_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(
@@ -87,7 +109,8 @@ def webhook_headers(envelope: Envelope, *, timestamp: int) -> dict[str, str]:
     return headers
 
 
-def _judge(answer: Answer, envelope: Envelope) -> Outcome:
+def judged(answer: Answer, envelope: Envelope) -> Outcome:
+    """Return what an answer to a webhook comes to."""
     is_success = 200 <= answer.status < 300
     verdict = Verdict.SUCCEEDED if is_success else Verdict.FAILED
     if answer.status == 410:
