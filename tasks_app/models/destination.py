@@ -32,6 +32,14 @@ class DestinationState(models.TextChoices):
     AUTO_PAUSED = "auto_paused"
 
 
+class SignatureScheme(models.TextChoices):
+    """How webhooks are signed (Standard Webhooks): shared secret, ed25519 key, or both at once."""
+
+    V1 = "v1"
+    V1A = "v1a"
+    BOTH = "both"
+
+
 class DestinationQuerySet(models.QuerySet["Destination"]):
     """Filters of destinations."""
 
@@ -49,7 +57,17 @@ class Destination(models.Model):
     kind = models.CharField(max_length=20, default="webhook")
     url = models.CharField(max_length=2048)
     method = models.CharField(max_length=7, default="POST")
+    #: Of headers, auth and tls this is the outline, with a mask for whatever is secret; the whole
+    #: is in the sealed column of the same name.
     headers = models.JSONField(default=dict, blank=True)
+    auth = models.JSONField(null=True, blank=True)
+    tls = models.JSONField(null=True, blank=True)
+    sealed_headers = models.TextField(blank=True, default="", editable=False)
+    sealed_auth = models.TextField(blank=True, default="", editable=False)
+    sealed_tls = models.TextField(blank=True, default="", editable=False)
+    signature = models.CharField(
+        max_length=4, choices=SignatureScheme.choices, default=SignatureScheme.V1
+    )
     sealed_secret = models.TextField(editable=False)
     sealed_old_secret = models.TextField(blank=True, default="", editable=False)
     old_secret_expires_at = models.DateTimeField(null=True, editable=False)
@@ -86,6 +104,10 @@ class Destination(models.Model):
         ]
 
     def __str__(self) -> str:
+            models.CheckConstraint(
+                condition=models.Q(signature__in=SignatureScheme.values),
+                name="destination_signature_known",
+            ),
         return self.name
 
 
