@@ -13,7 +13,10 @@ _ORDER: Final = {phase: position for position, phase in enumerate(Phase)}
 class Stopwatch:
     """Phases only go forward: what reports late (a body still being written) changes nothing."""
 
-    __slots__ = ("_since", "_started", "is_fresh", "is_tls", "phase", "phases", "status", "vetted")
+    __slots__ = (
+        *("_since", "_started", "is_fresh", "is_proxied", "is_tls"),
+        *("phase", "phases", "status", "vetted"),
+    )
 
     def __init__(self) -> None:
         self._started = self._since = perf_counter()
@@ -21,6 +24,8 @@ class Stopwatch:
         self.phases: dict[str, float] = {}
         self.is_fresh = False
         """A connection was opened for this request, rather than taken from the pool."""
+        """To the proxy, where the request goes by one."""
+        self.is_proxied = False
         self.is_tls = False
         self.status: int | None = None
         """The answer's status, once its headers are there."""

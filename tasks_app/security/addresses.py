@@ -86,6 +86,14 @@ def _read_networks(networks: tuple[Network | str, ...]) -> tuple[Network, ...]:
     return tuple(ip_network(network) for network in networks)
 
 
+def read_literal(text: str) -> Address | None:
+    """Read an address in its usual notation. None where the text is something else."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
 def _carried(address: IPv6Address) -> IPv4Address | None:
     """Find the IPv4 address that a packet to this IPv6 address would in the end reach."""
     if address.ipv4_mapped is not None:

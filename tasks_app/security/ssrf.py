@@ -19,7 +19,15 @@ import idna
 from tasks_app.security.addresses import Address, Network, is_listed, read_networks, vet_address
 from tasks_app.security.refusal import BlockedTarget
 
-__all__ = ["BlockedTarget", "Target", "vet_address", "vet_port", "vet_url"]
+__all__ = [
+    "BlockedTarget",
+    "Target",
+    "is_localhost",
+    "vet_address",
+    "vet_name_port",
+    "vet_port",
+    "vet_url",
+]
 
 MAX_URL_LENGTH: Final = 2_048
 
@@ -72,7 +80,7 @@ def vet_url(url: str, *, allowed_networks: Iterable[Network | str] = ()) -> Targ
     if target.address is not None:
         vet_address(target.address, networks)
         vet_port(target.port, address=target.address, allowed_networks=networks)
-    elif _is_localhost(target.host):
+    elif is_localhost(target.host):
         vet_address(IPv4Address("127.0.0.1"), networks)
     elif not networks and target.port in INSIDE_PORTS:
         raise _port_refused(target.port)
@@ -85,11 +93,18 @@ def vet_port(port: int, *, address: Address, allowed_networks: tuple[Network, ..
         raise _port_refused(port)
 
 
+def vet_name_port(port: int) -> None:
+    """Refuse ports of inside services where the address stays unknown. Raises BlockedTarget."""
+    if port in INSIDE_PORTS:
+        raise _port_refused(port)
+
+
 def _port_refused(port: int) -> BlockedTarget:
     return BlockedTarget("port_not_allowed", f"Port {port} is not one we send to.")
 
 
-def _is_localhost(host: str) -> bool:
+def is_localhost(host: str) -> bool:
+    """Tell whether a name means this machine, whatever a name server says of it."""
     return host == "localhost" or host.endswith(".localhost")  # RFC 6761 §6.3
 
 

@@ -1,62 +1,211 @@
-"""A real, small DNS server on loopback that answers each query as its script says (RFC 1035)."""
+"""A real, small DNS server on loopback, UDP and TCP, that answers each name as told (RFC 1035)."""
 
 import asyncio
 import contextlib
-import secrets
-import socket
 import struct
-from collections.abc import AsyncIterator, Callable, Iterator
-from ipaddress import IPv4Address
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import cast
 
+A, CNAME, AAAA = 1, 5, 28
+NXDOMAIN, SERVFAIL, REFUSED = 3, 2, 5
 _HEADER = struct.Struct("!6H")
+_UDP_BYTES = 512
 
 
-class NameServer(asyncio.DatagramProtocol):
-    """Answers the n-th query with the n-th set of addresses, the last one for ever after."""
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question, and how often it has been asked before."""
 
-    def __init__(self, *answers: list[str]) -> None:
-        self._answers: Iterator[list[str]] = iter(answers)
-        self._last = answers[-1]
-        self.queries = 0
+    ident: int
+    name: str
+    kind: int
+    question: bytes
+    before: int
+    is_tcp: bool
+
+    def answer(self, *addresses: str, code: int = 0, aliases: tuple[str, ...] = ()) -> bytes:
+        """Answer with those of the addresses that are of the kind asked for; TTL 0.
+
+        What does not fit into UDP is cut, and says so.
+        """
+        records, owner = [], self.name
+        for alias in aliases:
+            records.append(_record(owner, CNAME, _wire_name(alias)))
+            owner = alias
+        wanted = [ip_address(text) for text in addresses]
+        version = {A: 4, AAAA: 6}.get(self.kind)
+        records += [_record(owner, self.kind, a.packed) for a in wanted if a.version == version]
+        reply = self._reply(records, code)
+        is_cut = not self.is_tcp and len(reply) > _UDP_BYTES
+        return self._reply([], code, is_cut=True) if is_cut else reply
+
+    def _reply(self, records: list[bytes], code: int, *, is_cut: bool = False) -> bytes:
+        flags = 0x8180 | code | (0x0200 if is_cut else 0)
+        head = _HEADER.pack(self.ident, flags, 1, len(records), 0, 0)
+        return head + self.question + b"".join(records)
+
+
+Script = Callable[[Query], Awaitable[bytes | None]]
+
+
+def says(*sets: list[str], aliases: tuple[str, ...] = ()) -> Script:
+    """Answer the n-th question with the n-th set of addresses, the last one for ever after."""
+
+    async def answer(query: Query) -> bytes:
+        return query.answer(*sets[min(query.before, len(sets) - 1)], aliases=aliases)
+
+    return answer
+
+
+def fails(code: int) -> Script:
+    """Answer with an error."""
+
+    async def answer(query: Query) -> bytes:
+        return query.answer(code=code)
+
+    return answer
+
+
+def late(seconds: float, *addresses: str) -> Script:
+    """Answer some time after the first question."""
+
+    async def answer(query: Query) -> bytes:
+        await asyncio.sleep(seconds)
+        return query.answer(*addresses)
+
+    return answer
+
+
+async def silent(_query: Query) -> None:
+    """Answer nothing."""
+
+
+async def cut(query: Query) -> bytes | None:
+    """Promise the answer over TCP, and say nothing there."""
+    return None if query.is_tcp else query._reply([], 0, is_cut=True)
+
+
+async def garbage(query: Query) -> bytes:
+    """Answer with the right number and nonsense after it."""
+    return struct.pack("!H", query.ident) + b"\xff" * 40
+
+
+@dataclass(slots=True)
+class NameServer:
+    """What was asked, and the answers by name; `None` is for every other name."""
+
+    zone: dict[str | None, Script]
+    port: int = 0
+    asked: "Counter[tuple[str, int]]" = field(default_factory=Counter)
+
+    @property
+    def address(self) -> str:
+        """What a resolver is told."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def queries(self) -> int:
+        """How often an IPv4 address was asked for."""
+        return sum(count for (_, kind), count in self.asked.items() if kind == A)
+
+    async def reply(self, data: bytes, *, is_tcp: bool) -> bytes | None:
+        """Read one question and answer it."""
+        name, end = _read_name(data, _HEADER.size)
+        [kind] = struct.unpack_from("!H", data, end)
+        [ident] = struct.unpack_from("!H", data)
+        key = (name.lower(), kind)
+        question = data[_HEADER.size : end + 4]
+        query = Query(ident, name, kind, question, self.asked[key], is_tcp)
+        if not is_tcp:
+            self.asked[key] += 1
+        script = self.zone.get(name.lower()) or self.zone.get(None) or fails(NXDOMAIN)
+        return await script(query)
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, server: NameServer) -> None:
+        self._server = server
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
         self._transport = cast("asyncio.DatagramTransport", transport)
 
-    def datagram_received(self, data: bytes, addr: tuple[str | None, int]) -> None:
-        """Answer one query for A records with a time to live of 0."""
-        self.queries += 1
-        addresses = next(self._answers, self._last)
-        ident = _HEADER.unpack_from(data)[0]
-        head = _HEADER.pack(ident, 0x8180, 1, len(addresses), 0, 0)
-        records = [
-            struct.pack("!HHHIH", 0xC00C, 1, 1, 0, 4) + IPv4Address(text).packed
-            for text in addresses
-        ]
-        self._transport.sendto(head + data[_HEADER.size :] + b"".join(records), addr)
+    def connection_lost(self, exc: Exception | None) -> None:
+        for task in self._tasks:
+            task.cancel()
 
-    def resolve(self, host: str) -> list[str]:
-        """Ask over UDP, blocking: what a Door takes as its resolver."""
-        ident = secrets.randbelow(65_536)
-        labels = b"".join(bytes([len(part)]) + part.encode() for part in host.split("."))
-        query = _HEADER.pack(ident, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!2H", 1, 1)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(5)
-            sock.sendto(query, self._transport.get_extra_info("sockname"))
-            answer = sock.recv(4_096)
-        count = _HEADER.unpack_from(answer)[3]
-        return [str(IPv4Address(answer[len(query) + 16 * n + 12 :][:4])) for n in range(count)]
+    def datagram_received(self, data: bytes, addr: tuple[str | None, int]) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(data, addr))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, data: bytes, addr: tuple[str | None, int]) -> None:
+        reply = await self._server.reply(data, is_tcp=False)
+        if reply is not None and not self._transport.is_closing():
+            self._transport.sendto(reply, addr)
 
 
 @contextlib.asynccontextmanager
-async def name_server(*answers: list[str]) -> AsyncIterator[NameServer]:
-    """Serve on a free UDP port of loopback."""
-    make: Callable[[], NameServer] = lambda: NameServer(*answers)  # noqa: E731
-    transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        make, local_addr=("127.0.0.1", 0)
-    )
+async def name_server(
+    *answers: list[str], zone: Mapping[str, Script] | None = None
+) -> AsyncIterator[NameServer]:
+    """Serve on a free port of loopback: `answers` to every name, or a zone's to each of its own."""
+    every: dict[str | None, Script] = {None: says(*answers)} if answers else {}
+    for name, script in (zone or {}).items():
+        every[name] = script
+    server = NameServer(every)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                [size] = struct.unpack("!H", await reader.readexactly(2))
+                reply = await server.reply(await reader.readexactly(size), is_tcp=True)
+                if reply is not None:
+                    writer.write(struct.pack("!H", len(reply)) + reply)
+        writer.close()
+
+    transport, tcp = await _on_one_port(server, serve)
     try:
-        yield server
+        async with tcp:
+            yield server
     finally:
         transport.close()
+
+
+async def _on_one_port(
+    server: NameServer,
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> tuple[asyncio.DatagramTransport, asyncio.Server]:
+    """Listen on a number that is free for both."""
+    loop = asyncio.get_running_loop()
+    while True:
+        tcp = await asyncio.start_server(serve, "127.0.0.1", 0)
+        server.port = tcp.sockets[0].getsockname()[1]
+        try:
+            transport, _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(server), local_addr=("127.0.0.1", server.port)
+            )
+        except OSError:
+            tcp.close()
+        else:
+            return transport, tcp
+
+
+def _record(owner: str, kind: int, data: bytes) -> bytes:
+    return _wire_name(owner) + struct.pack("!HHIH", kind, 1, 0, len(data)) + data
+
+
+def _wire_name(name: str) -> bytes:
+    labels = (bytes([len(part)]) + part.encode() for part in name.split(".") if part)
+    return b"".join(labels) + b"\0"
+
+
+def _read_name(data: bytes, at: int) -> tuple[str, int]:
+    labels = []
+    while size := data[at]:
+        labels.append(data[at + 1 : at + 1 + size].decode())
+        at += 1 + size
+    return ".".join(labels), at + 1

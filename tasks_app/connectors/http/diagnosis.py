@@ -12,6 +12,7 @@ from typing import Final
 import aiohttp
 
 from tasks_app.connectors.failure import DoorFailure, ErrorCode, Phase
+from tasks_app.connectors.name_servers import NoNameServer
 from tasks_app.connectors.stopwatch import Stopwatch
 from tasks_app.security.ssrf import BlockedTarget
 
@@ -25,32 +26,60 @@ _TIMEOUTS: Final = {
 }
 _OUR_ERRNOS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
+_UNREACHED: Final = frozenset({502, 503, 504})
+"""What a proxy answers to CONNECT where it is the destination that can't be reached."""
+
 Finding = tuple[ErrorCode, str]
+
+
+class ProxyRefused(Exception):
+    """The proxy itself answered, and not well."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the proxy answered {status}")
+        self.status = status
 
 
 def diagnose(error: Exception, watch: Stopwatch) -> DoorFailure:
     """Make the failure that the caller sees of whatever went wrong; ends the stopwatch."""
     duration_ms = watch.stop()
-    code, detail = _finding(error, watch.phase)
+    code, detail = _finding(error, watch)
     return DoorFailure(
         code,
         detail,
-        phase=watch.phase,
+        phase=Phase.CONNECT if code is ErrorCode.PROXY_FAILED else watch.phase,
         phases=watch.phases,
         duration_ms=duration_ms,
         status_code=watch.status,
-        ours=code is ErrorCode.FAULT,
+        ours=code in (ErrorCode.FAULT, ErrorCode.PROXY_FAILED),
     )
 
 
-def _finding(error: Exception, phase: Phase) -> Finding:
+def _finding(error: Exception, watch: Stopwatch) -> Finding:
     if isinstance(error, BlockedTarget):
         return ErrorCode.ADDRESS_REFUSED, f"The destination is not allowed. {error.detail}"
-    if isinstance(error, asyncio.TimeoutError):
-        return _TIMEOUTS[phase]
     if _errno(error) in _OUR_ERRNOS:
         return ErrorCode.FAULT, "This process has no file descriptors or memory left."
-    return _before_sending(error, phase) or _after_sending(error)
+    if watch.is_proxied and (found := _at_proxy(error, watch)) is not None:
+        return found
+    if isinstance(error, asyncio.TimeoutError):
+        return _TIMEOUTS[watch.phase]
+    return _before_sending(error, watch.phase) or _after_sending(error)
+
+
+def _at_proxy(error: Exception, watch: Stopwatch) -> Finding | None:
+    """Tell the proxy's failures from the destination's. None: as without a proxy."""
+    if isinstance(error, ProxyRefused | aiohttp.ClientHttpProxyError):
+        if error.status in _UNREACHED:
+            return ErrorCode.CONNECT_FAILED, "The proxy can't reach the destination."
+        return ErrorCode.PROXY_FAILED, f"The proxy refused the request with {error.status}."
+    if watch.phase is not Phase.CONNECT:
+        return None
+    if not watch.is_fresh:
+        return ErrorCode.PROXY_FAILED, "The proxy can't be reached."
+    if isinstance(error, asyncio.TimeoutError):
+        return None  # it has the request, and waits as we do
+    return ErrorCode.PROXY_FAILED, "The proxy did not open a tunnel."
 
 
 def _errno(error: Exception) -> int | None:
@@ -58,14 +87,19 @@ def _errno(error: Exception) -> int | None:
 
 
 def _before_sending(error: Exception, phase: Phase) -> Finding | None:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
+    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(inner, NoNameServer):
+        return ErrorCode.FAULT, "None of our name servers can be reached."
+    if phase is Phase.DNS and isinstance(error, OSError):
         return ErrorCode.DNS_FAILED, "The name could not be resolved."
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return ErrorCode.TLS_FAILED, f"The certificate is not good: {_reason(error)}."
     if isinstance(error, aiohttp.ClientSSLError):
         return ErrorCode.TLS_FAILED, "The TLS handshake failed."
-    if not isinstance(error, aiohttp.ClientConnectorError):
-        return None
+    return _connecting(error, phase) if isinstance(error, aiohttp.ClientConnectorError) else None
+
+
+def _connecting(error: aiohttp.ClientConnectorError, phase: Phase) -> Finding:
     if phase is Phase.TLS:
         return ErrorCode.TLS_FAILED, "The connection was lost in the TLS handshake."
     if error.errno == errno.ECONNREFUSED:

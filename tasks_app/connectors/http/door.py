@@ -14,20 +14,22 @@ Beneath is aiohttp: fast, and its cancelled requests give their connections back
 import asyncio
 import io
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
 
 from tasks_app.connectors.failure import Phase
-from tasks_app.connectors.http.diagnosis import diagnose
+from tasks_app.connectors.http.diagnosis import ProxyRefused, diagnose
+from tasks_app.connectors.http.route import ByProxy
 from tasks_app.connectors.http.vetted import TimedRequest, VettedConnector, VettingResolver
-from tasks_app.connectors.names import Names, Resolve, resolve_with_system
+from tasks_app.connectors.names import Names, Resolve
 from tasks_app.connectors.stopwatch import Stopwatch, running
 from tasks_app.security.addresses import Network, read_networks
+from tasks_app.security.outbound_proxy import OutboundProxy
 from tasks_app.security.ssrf import Target, vet_url
 
 ANSWER_BYTES: Final = 65_536
@@ -76,7 +78,9 @@ class Door:
 
     `allowed_networks` are the inside networks that may be sent to. `connect_timeout` (seconds)
     covers DNS, TCP and TLS. `limit` bounds requests in flight; a request waits for its slot before
-    its own deadline starts. `tls` and `resolve` replace the system's trust store and resolver.
+    its own deadline starts. `tls` replaces the system's trust store, `name_servers` its name
+    servers, `resolve` every one of them; `names_ttl` (seconds) is how long an answer is kept.
+    `proxy` is the way out of what is not in an allowed network.
     """
 
     def __init__(
@@ -87,11 +91,18 @@ class Door:
         limit: int = 512,
         names_ttl: float = 5.0,
         tls: ssl.SSLContext | None = None,
-        resolve: Resolve = resolve_with_system,
+        name_servers: Sequence[str] = (),
+        resolve: Resolve | None = None,
+        proxy: OutboundProxy | None = None,
     ) -> None:
         self._networks = read_networks(allowed_networks)
         self._slots = asyncio.Semaphore(limit)
-        names = Names(resolve=resolve, ttl=names_ttl)
+        names = Names(resolve=resolve, servers=name_servers, ttl=names_ttl)
+        self._by_proxy: ByProxy | None = None
+        if proxy is not None:
+            self._by_proxy = ByProxy(
+                proxy, names=names, networks=self._networks, timeout=connect_timeout
+            )
         self._connector = VettedConnector(
             resolver=VettingResolver(names, self._networks),
             use_dns_cache=False,
@@ -136,8 +147,12 @@ class Door:
         headers: Mapping[str, str],
         body: bytes = b"",
         timeout: float,  # noqa: ASYNC109 - a deadline for the whole, kept by asyncio.timeout below
+        tls: ssl.SSLContext | None = None,
     ) -> Answer:
         """Send one request, once. `timeout` is in seconds and covers everything after the slot.
+
+        `tls` is this destination's own trust and certificate; connections are shared only by
+        requests with the same one.
 
         Raises DoorFailure, whatever goes wrong, and asyncio.CancelledError; nothing else.
         """
@@ -146,45 +161,75 @@ class Door:
             token = running.set(watch)
             try:
                 async with asyncio.timeout(timeout):
-                    return await self._exchange(watch, method, url, headers, body)
+                    response = await self._respond(watch, method, url, headers, body, tls)
+                    return await _whole(response, watch)
             except Exception as exc:  # one bad row must not end a whole drain
                 raise diagnose(exc, watch) from exc
             finally:
                 running.reset(token)
 
-    async def _exchange(
-        self, watch: Stopwatch, method: str, url: str, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
+    async def _respond(
+        self,
+        watch: Stopwatch,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        tls: ssl.SSLContext | None,
+    ) -> aiohttp.ClientResponse:
+        """Send the request and wait for the head of its answer."""
         target = vet_url(url, allowed_networks=self._networks)
+        watch.is_tls = target.scheme == "https"
+        options = await self._way(target, watch)
+        ours = {"Accept-Encoding": "identity"}
+        if host := options.pop("host", None):
+            ours["Host"] = host
+        response = await self._session.request(
+            method,
+            headers={**headers, **ours},
+            data=_payload(body),
+            allow_redirects=False,
+            ssl=tls or True,
+            **options,
+        )
+        if watch.is_proxied and response.status == 407:  # never a destination's: RFC 9110 §15.5.8
+            response.close()
+            raise ProxyRefused(407)
+        return response
+
+    async def _way(self, target: Target, watch: Stopwatch) -> dict[str, Any]:
+        url = _wire_url(target)
+        if self._by_proxy is not None:
+            options = await self._by_proxy.options(target, url, watch)
+            if options is not None:
+                watch.vetted = self._by_proxy.addresses
+                return options
         if target.address is not None:
             watch.vetted = (target.address,)
             watch.skip_to(Phase.CONNECT)
-        watch.is_tls = target.scheme == "https"
-        response = await self._session.request(
-            method,
-            _wire_url(target),
-            headers={**headers, "Accept-Encoding": "identity"},
-            data=_payload(body),
-            allow_redirects=False,
-        )
-        try:
-            watch.enter(Phase.BODY)
-            watch.status = response.status
-            content, is_whole = await _read(response)
-        except BaseException:
-            response.close()
-            raise
-        if not is_whole:
-            response.close()
-        return Answer(
-            status=response.status,
-            headers=response.headers,
-            raw_headers=response.raw_headers,
-            body=content,
-            is_whole=is_whole,
-            duration_ms=watch.stop(),
-            phases=watch.phases,
-        )
+        return {"url": url}
+
+
+async def _whole(response: aiohttp.ClientResponse, watch: Stopwatch) -> Answer:
+    """Read the answer's body, up to its bound."""
+    try:
+        watch.enter(Phase.BODY)
+        watch.status = response.status
+        content, is_whole = await _read(response)
+    except BaseException:
+        response.close()
+        raise
+    if not is_whole:
+        response.close()
+    return Answer(
+        status=response.status,
+        headers=response.headers,
+        raw_headers=response.raw_headers,
+        body=content,
+        is_whole=is_whole,
+        duration_ms=watch.stop(),
+        phases=watch.phases,
+    )
 
 
 def _payload(body: bytes) -> bytes | io.BytesIO | None:

@@ -1,12 +1,13 @@
 """aiohttp's three seams that the Door uses: which addresses, which connection, when it was sent.
 
 Private names of aiohttp that are relied on: `TCPConnector._factory`, `._release`, `._conns`,
-`ResponseHandler._payload`, `ClientRequest._body`; in door.py `ClientSession._retry_connection`,
-`TCPConnector._acquired`. tests/integration/outbound/test_door.py fails where one of them changes.
+`._start_tls_connection`, `ResponseHandler._payload`, `ClientRequest._body`; in door.py
+`ClientSession._retry_connection`, `TCPConnector._acquired`. tests/integration/outbound fails where
+one of them changes.
 """
 
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final
 
 import aiohttp
@@ -19,11 +20,14 @@ from aiohttp.tracing import Trace
 from tasks_app.connectors.failure import Phase
 from tasks_app.connectors.names import Names
 from tasks_app.connectors.stopwatch import Stopwatch, running
-from tasks_app.security.addresses import Network
-from tasks_app.security.ssrf import BlockedTarget, vet_address, vet_port
+from tasks_app.security.addresses import Address, Network, is_listed
+from tasks_app.security.ssrf import BlockedTarget, is_localhost, vet_address, vet_port
 
 MAX_IDLE: Final = 256
 """Connections kept for reuse; file descriptors run out long before memory does."""
+
+
+_LOOPBACK: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 
 class VettingResolver(AbstractResolver):
@@ -37,10 +41,11 @@ class VettingResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         watch = running.get()
-        addresses = await self._names.addresses(host)
-        for address in addresses:
-            vet_address(address, self._networks)
-            vet_port(port, address=address, allowed_networks=self._networks)
+        addresses = await self._addresses(host)
+        if not watch.is_proxied:  # or else it is the proxy that is asked for, the operator's own
+            for address in addresses:
+                vet_address(address, self._networks)
+                vet_port(port, address=address, allowed_networks=self._networks)
         watch.vetted = addresses
         watch.enter(Phase.CONNECT)
         return [
@@ -49,6 +54,13 @@ class VettingResolver(AbstractResolver):
             )
             for address in addresses
         ]
+
+    async def _addresses(self, host: str) -> tuple[Address, ...]:
+        if not is_localhost(host):
+            return await self._names.addresses(host)
+        # RFC 6761 §6.3: never asked for. Both families, so only what is allowed of them.
+        allowed = tuple(one for one in _LOOPBACK if is_listed(one, self._networks))
+        return allowed or _LOOPBACK
 
     async def close(self) -> None:
         await self._names.aclose()
@@ -74,10 +86,10 @@ class VettedConnector(aiohttp.TCPConnector):
         super().__init__(**options)
 
         def opened() -> ResponseHandler:
-            # Called when TCP stands and before TLS begins.
+            # Called when TCP stands and before TLS begins; TCP to the proxy, where there is one.
             watch = running.get()
             watch.is_fresh = True
-            if watch.is_tls:
+            if watch.is_tls and not watch.is_proxied:
                 watch.enter(Phase.TLS)
             return _Handler(self._loop)
 
@@ -93,10 +105,14 @@ class VettedConnector(aiohttp.TCPConnector):
         watch = running.get()
         if watch.is_fresh:
             self._check_peer(connection, watch)
-        else:
+        elif not watch.is_proxied:
             watch.skip_to(Phase.SEND)
         watch.enter(Phase.SEND)
         return connection
+
+    async def _start_tls_connection(self, *args: Any, **options: Any) -> Any:
+        running.get().enter(Phase.TLS)  # the proxy has opened the tunnel
+        return await super()._start_tls_connection(*args, **options)
 
     def _check_peer(self, connection: Connection, watch: Stopwatch) -> None:
         """The second wall: the socket must lead to an address that was vetted for this request."""

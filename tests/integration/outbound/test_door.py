@@ -4,7 +4,6 @@ import asyncio
 import errno
 import resource
 import socket
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -260,7 +259,7 @@ async def test_a_name_that_answers_differently_the_second_time_is_not_connected_
     async with (
         name_server(["127.0.0.1"], ["127.0.0.2"]) as names,
         receiver(last_on_this_connection, hosts=hosts) as peer,
-        a_door(resolve=names.resolve, names_ttl=0.0) as door,
+        a_door(name_servers=[names.address], names_ttl=0.0) as door,
     ):
         url = f"http://rebinding.example:{peer.port}/"
         answer = await _post(door, url)
@@ -277,7 +276,7 @@ async def test_one_refused_address_of_a_name_refuses_all() -> None:
     async with (
         name_server(["127.0.0.1", "127.0.0.2"]) as names,
         receiver(bad.well) as peer,
-        a_door(resolve=names.resolve) as door,
+        a_door(name_servers=[names.address]) as door,
     ):
         failure = await _failure(door, f"http://two.example:{peer.port}/")
         assert failure.code is ErrorCode.ADDRESS_REFUSED
@@ -285,7 +284,7 @@ async def test_one_refused_address_of_a_name_refuses_all() -> None:
 
 
 async def test_an_inside_port_of_an_outside_name_is_refused() -> None:
-    async with name_server(["8.8.8.8"]) as names, a_door(resolve=names.resolve) as door:
+    async with name_server(["8.8.8.8"]) as names, a_door(name_servers=[names.address]) as door:
         failure = await _failure(door, "http://db.example:5432/")
     assert failure.code is ErrorCode.ADDRESS_REFUSED
 
@@ -304,48 +303,6 @@ async def test_the_second_wall_holds_where_the_first_is_passed(
         failure = await _failure(door, f"http://127.0.0.3:{peer.port}/")
         assert failure.code is ErrorCode.ADDRESS_REFUSED
         assert peer.requests == []
-
-
-async def test_a_name_without_address_and_a_silent_name_server_are_told_apart() -> None:
-    def unknown(host: str) -> list[str]:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    silent = threading.Event()
-
-    def hanging(host: str) -> list[str]:
-        silent.wait(30)
-        return []
-
-    async with a_door(resolve=unknown) as door:
-        failure = await _failure(door, "http://nowhere.example/")
-        assert (failure.code, failure.phase) == (ErrorCode.DNS_FAILED, Phase.DNS)
-    async with a_door(resolve=hanging, connect_timeout=1.0) as door:
-        failure = await _failure(door, "http://silent.example/")
-        assert (failure.code, failure.phase) == (ErrorCode.DNS_TIMEOUT, Phase.DNS)
-    silent.set()
-
-
-async def test_hanging_names_do_not_hold_up_the_others() -> None:
-    silent = threading.Event()
-    asked: list[str] = []
-
-    def resolve(host: str) -> list[str]:
-        asked.append(host)
-        if host.startswith("hang"):
-            silent.wait(30)
-        return ["127.0.0.1"]
-
-    async with receiver(bad.well) as peer, a_door(resolve=resolve) as door:
-        stuck = [
-            asyncio.create_task(_post(door, f"http://hang{n % 20}.example:{peer.port}/"))
-            for n in range(100)
-        ]
-        await asyncio.sleep(0.05)
-        for _ in range(3):
-            assert (await _post(door, f"http://good.example:{peer.port}/")).status == 200
-        assert sorted(asked) == sorted([*{f"hang{n}.example" for n in range(20)}, "good.example"])
-        silent.set()
-        await asyncio.gather(*stuck)
 
 
 async def test_a_closed_port_says_so() -> None:
@@ -389,7 +346,7 @@ async def test_a_process_out_of_file_descriptors_blames_itself() -> None:
     assert failure.code is ErrorCode.FAULT
 
 
-def _loopback(host: str) -> list[str]:
+async def _loopback(host: str) -> list[str]:
     return ["127.0.0.1"]
 
 

@@ -1,0 +1,87 @@
+"""Straight or by the company's proxy, and what the proxy is told.
+
+The inside (`allowed_networks`) is always reached straight. Everything else goes by the proxy where
+there is one: https as a tunnel (CONNECT, RFC 9110 §9.3.6), http in absolute form (RFC 9112 §3.2.2).
+The proxy is told the address that was vetted here, so that a name which answers it differently
+gains nothing; or, where it is the only one that can resolve (`resolves`), the name.
+"""
+
+import asyncio
+from typing import Any, Final
+
+import aiohttp
+from yarl import URL
+
+from tasks_app.connectors.failure import Phase
+from tasks_app.connectors.names import Names
+from tasks_app.connectors.stopwatch import Stopwatch
+from tasks_app.security.addresses import Address, Network, is_listed, read_literal, vet_address
+from tasks_app.security.outbound_proxy import OutboundProxy
+from tasks_app.security.ssrf import Target, vet_name_port, vet_port
+
+_USUAL: Final = {"http": 80, "https": 443}
+
+
+class ByProxy:
+    """The way by one proxy."""
+
+    def __init__(
+        self,
+        proxy: OutboundProxy,
+        *,
+        names: Names,
+        networks: tuple[Network, ...],
+        timeout: float,
+    ) -> None:
+        self._proxy, self._names, self._networks = proxy, names, networks
+        self._timeout = timeout
+        self._at = URL.build(scheme="http", host=proxy.host, port=proxy.port)
+        literal = read_literal(proxy.host)
+        self.addresses: tuple[Address, ...] = () if literal is None else (literal,)
+        """The proxy's own, where it is not named: aiohttp asks for no literal's."""
+        self._auth = None
+        if proxy.user is not None:
+            self._auth = aiohttp.BasicAuth(proxy.user, proxy.password, encoding="utf-8")
+
+    async def options(self, target: Target, url: URL, watch: Stopwatch) -> dict[str, Any] | None:
+        """Give what `ClientSession.request` needs beside method, headers and body.
+
+        None where the target is to be reached straight. Raises BlockedTarget, OSError.
+        """
+        told = await self._vetted(target)
+        if told is not None and all(is_listed(one, self._networks) for one in told):
+            return None
+        watch.is_proxied = True
+        if watch.phase is Phase.DNS and (told is None or target.address is not None):
+            watch.skip_to(Phase.CONNECT)
+        watch.enter(Phase.CONNECT)
+        common = {"proxy": self._at, "proxy_auth": self._auth}
+        if told is None or target.address is not None:
+            return common | {"url": url}
+        # An address that IPv4 reaches, if there is one: what the proxy's own network can do is
+        # unknown here, and there is no second try.
+        address = min(told, key=lambda one: one.version)
+        return common | {
+            "url": url.with_host(str(address)),
+            "server_hostname": target.host,
+            "host": _host_header(target),
+        }
+
+    async def _vetted(self, target: Target) -> tuple[Address, ...] | None:
+        """Give every address of the target, all vetted; None where only the proxy is to know."""
+        if target.address is not None:
+            return (target.address,)  # vetted with its URL
+        if self._proxy.resolves:
+            vet_name_port(target.port)
+            return None
+        async with asyncio.timeout(self._timeout):
+            addresses = await self._names.addresses(target.host)
+        for address in addresses:
+            vet_address(address, self._networks)
+            vet_port(target.port, address=address, allowed_networks=self._networks)
+        return addresses
+
+
+def _host_header(target: Target) -> str:
+    is_usual = target.port == _USUAL[target.scheme]
+    return target.host if is_usual else f"{target.host}:{target.port}"
