@@ -12,7 +12,9 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from tasks_app.actions.destination_secrets import SEALED, take_sealed
 from tasks_app.actions.echoed import NOTHING, differ, refuse_changed
+from tasks_app.actions.signing_keys import first_key, next_key
 from tasks_app.actions.taken import refused_where_taken
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
@@ -33,11 +35,14 @@ def create_destination(
 ) -> tuple[Destination, str]:
     """Create a destination; return it with its secret, in plain this once.
 
-    Raises Invalid where the name is taken.
+    Raises Invalid where the name is taken or certificates are bad.
     """
     plain = secret or new_secret()
-    destination = Destination(workspace_id=workspace_id, **fields)
+    own = {name: value for name, value in fields.items() if name not in SEALED}
+    destination = Destination(workspace_id=workspace_id, **own)
     destination.updated_at = destination.created_at
+    for columns in (*take_sealed(destination, fields).values(), first_key(destination)):
+        _put(destination, columns)
     destination.sealed_secret = seal_secret(destination_id=destination.pk, plain=plain)
     with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
         destination.save(force_insert=True)
@@ -57,15 +62,24 @@ def change_destination(
     """Change a destination; a change that changes nothing is not an event.
 
     Deliveries that wait go out by the new settings. Raises NotFound, and Invalid where the
-    name is taken or a read-only field that the caller sent back differs.
+    name is taken, a read-only field that the caller sent back differs, a secret has to be given
+    anew or certificates are bad.
     """
     with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
         destination = locked_destination(workspace_id, destination_id)
         refuse_changed(_read_only(destination), echoed)
-        changed = [n for n, value in fields.items() if differ(getattr(destination, n), value)]
+        sealed = take_sealed(destination, fields)
+        own = {
+            n: v
+            for n, v in fields.items()
+            if n not in SEALED and differ(getattr(destination, n), v)
+        }
+        changed = sorted([*own, *sealed])
         if changed:
-            _save(destination, **{name: fields[name] for name in changed})
-            _record(destination, EventType.DESTINATION_CHANGED, cause, changed=sorted(changed))
+            _put(destination, own)
+            columns = [own, *sealed.values(), first_key(destination)]
+            _save(destination, **{n: v for each in columns for n, v in each.items()})
+            _record(destination, EventType.DESTINATION_CHANGED, cause, changed=changed)
     return destination
 
 
@@ -118,7 +132,8 @@ def rotate_secret(
 ) -> tuple[Destination, str]:
     """Give a destination a new secret; return it in plain this once. The old one signs on for 24 h.
 
-    A secret that was already old is forgotten: two sign at most. Raises NotFound.
+    So it is with its signing key, where it has one; the new public key is on the destination. What
+    was already old is forgotten: two of each sign at most. Raises NotFound.
     """
     destination = locked_destination(workspace_id, destination_id)
     plain = new_secret()
@@ -127,6 +142,7 @@ def rotate_secret(
         sealed_old_secret=destination.sealed_secret,
         sealed_secret=seal_secret(destination_id=destination.pk, plain=plain),
         old_secret_expires_at=Now() + OLD_SECRET_LIVES,
+        **next_key(destination),
     )
     destination.refresh_from_db(fields=["old_secret_expires_at"])
     _record(destination, EventType.DESTINATION_SECRET_ROTATED, cause)
@@ -159,14 +175,20 @@ def _read_only(destination: Destination) -> dict[str, Any]:
         "paused_reason": destination.paused_reason,
         "blocked_until": moment(destination.blocked_until),
         "old_secret_expires_at": moment(destination.old_secret_expires_at),
+        "public_key": destination.public_key or None,
+        "old_public_key": destination.old_public_key or None,
         "created_at": moment(destination.created_at),
         "updated_at": moment(destination.updated_at),
     }
 
 
-def _save(destination: Destination, **values: Any) -> None:
+def _put(destination: Destination, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         setattr(destination, name, value)
+
+
+def _save(destination: Destination, **values: Any) -> None:
+    _put(destination, values)
     destination.updated_at = timezone.now()
     destination.save(update_fields=[*values, "updated_at"])
 

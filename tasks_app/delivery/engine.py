@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import uvloop
 from django.conf import settings
 
+from tasks_app.connectors.auth.authorized import Authorizer
 from tasks_app.connectors.base import Door, Outcome
 from tasks_app.delivery.beats import Beats
 from tasks_app.delivery.leased import Leased
@@ -31,6 +32,7 @@ class Engine:
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._door: Door | None = None
+        self._authorizer: Authorizer
 
     def drain(self, turn: Turn) -> None:
         """Deliver until nothing is due, or until the worker's turn is over."""
@@ -67,7 +69,8 @@ class Engine:
                 allowed_networks=settings.OUTBOUND_ALLOWED_NETWORKS,
                 connect_timeout=settings.DELIVERY_CONNECT_TIMEOUT,
             )
-        return await send(row, door=self._door)
+            self._authorizer = Authorizer(self._door)
+        return await send(row, by=self._authorizer)
 
     async def _shut(self) -> None:
         others = asyncio.all_tasks() - {asyncio.current_task()}

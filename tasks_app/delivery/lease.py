@@ -49,7 +49,7 @@ def _destinations(ids: set[uuid.UUID]) -> dict[uuid.UUID, Destination]:
     for destination in found.values():
         ends = destination.old_secret_expires_at
         if ends is None or ends <= timezone.now():
-            destination.sealed_old_secret = ""
+            destination.sealed_old_secret = destination.sealed_old_signing_key = ""
     return found
 
 

@@ -8,37 +8,49 @@ import hashlib
 import logging
 import secrets
 import time
+from collections.abc import Mapping
 
 import orjson
 
-from tasks_app.connectors.base import Door, Envelope, ErrorCode, Outcome, Verdict
+from tasks_app.connectors.auth.authorized import Authorizer
+from tasks_app.connectors.base import Envelope, ErrorCode, Outcome, Verdict
 from tasks_app.connectors.registry import connector_for
 from tasks_app.connectors.webhook import webhook_body
+from tasks_app.delivery.approach import access_of, signing_with
 from tasks_app.delivery.leased import Leased
 from tasks_app.events.wire import event_to_wire, message_id
-from tasks_app.models import Destination, Event
-from tasks_app.models.sealed import open_secret
+from tasks_app.models import Event
+from tasks_app.security.encryption import EncryptionError
 
 logger = logging.getLogger(__name__)
 
 
-async def send(row: Leased, *, door: Door) -> Outcome:
+async def send(row: Leased, *, by: Authorizer) -> Outcome:
     """Make one attempt. Raises nothing but asyncio.CancelledError."""
     started = time.perf_counter()
     try:
-        return await connector_for(row.destination.kind).send(envelope(row), door=door)
+        access = access_of(row.destination)
+        door = by.door_for(access)
+        sent = envelope(row, headers=access.headers)
+        return await connector_for(row.destination.kind).send(sent, door=door)
     except Exception as error:
         logger.exception("send_fault", extra={"delivery": str(row.delivery_id)})
         return Outcome(
             verdict=Verdict.FAULT,
             error=ErrorCode.FAULT,
-            detail=f"We could not send: {type(error).__name__}.",
+            detail=_said(error),
             phases={},
             duration_ms=(time.perf_counter() - started) * 1000,
         )
 
 
-def envelope(row: Leased) -> Envelope:
+def _said(error: Exception) -> str:
+    if isinstance(error, EncryptionError):
+        return "A secret of this destination does not open with ENCRYPTION_KEYS; nothing was sent."
+    return f"We could not send: {type(error).__name__}."
+
+
+def envelope(row: Leased, *, headers: Mapping[str, str]) -> Envelope:
     """Return what the connector needs.
 
     Raises tasks_app.security.encryption.EncryptionError where a secret does not open.
@@ -50,18 +62,13 @@ def envelope(row: Leased) -> Envelope:
         sequence=row.sequence,
         method=to.method,
         url=to.url,
-        headers=to.headers,
-        secrets=_secrets(to),
+        headers=headers,
+        secrets=signing_with(to),
         body=webhook_body(event_to_wire(_event(row))),
         timeout=float(to.timeout),
         traceparent=traceparent(row),
         replay=row.replay,
     )
-
-
-def _secrets(to: Destination) -> tuple[str, ...]:
-    sealed = [one for one in (to.sealed_secret, to.sealed_old_secret) if one]
-    return tuple(open_secret(destination_id=to.pk, sealed=one) for one in sealed)
 
 
 def _event(row: Leased) -> Event:

@@ -12,7 +12,7 @@ import orjson
 from django.conf import settings
 
 from tasks_app.models.destination import Destination
-from tasks_app.security.encryption import KeyRing
+from tasks_app.security.encryption import KeyRing, Tampered
 
 PLACES: Final[Mapping[str, str]] = {
     "sealed_secret": "secret",
@@ -54,11 +54,14 @@ def seal_json(destination: Destination, place: str, value: Any) -> str:
 
 
 def open_json(destination: Destination, place: str) -> dict[str, Any]:
-    """Return what ``sealed_<place>`` holds, or an empty object.
+    """Return what ``sealed_<place>`` holds, or an empty object where there is none.
 
-    Raises tasks_app.security.encryption.WrongKey and Tampered.
+    Raises tasks_app.security.encryption.WrongKey and Tampered, also where the outline tells of
+    something that is not there.
     """
     sealed: str = getattr(destination, f"sealed_{place}")
+    if not sealed and getattr(destination, place):
+        raise Tampered("what the outline tells of is not there")
     if not sealed:
         return {}
     text = open_secret(destination_id=destination.pk, sealed=sealed, place=place)
