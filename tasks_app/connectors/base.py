@@ -7,7 +7,7 @@ docs/adding-a-connector.md shows how to write a further one.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, ClassVar, Final
 
@@ -54,8 +54,8 @@ class Envelope:
     headers: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     """`whsec_…`: the current one first, overlapping old ones after."""
-    body: bytes = field(repr=False)
-    """Signed and sent as it is, byte for byte."""
+    body: bytes = field(default=b"", repr=False)
+    """Signed and sent as it is, byte for byte; made by `Connector.prepare`."""
     timeout: float
     """Seconds for the whole attempt: DNS, connect, TLS, headers and body."""
     traceparent: str = ""
@@ -63,6 +63,8 @@ class Envelope:
     """`webhook-replay`: what sent it once more, out of its order. Empty for what goes its way."""
     event: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The event as the API shows it."""
+    mapping: str = ""
+    """What makes the body of the event: a JMESPath expression, or nothing."""
     twin: Twin | None = field(default=None, repr=False)
     """Only for connectors that mirror, and only for events of tasks."""
     twin_id_path: str = ""
@@ -107,8 +109,12 @@ class Connector(ABC):
     def compose(self, event: Mapping[str, Any], *, mapping: str = "") -> bytes:
         """Build the body for an event; `mapping` is a JMESPath expression, or empty.
 
-        Raises tasks_app.connectors.mapping.MappingFailed.
+        Raises tasks_app.connectors.mapping.MappingError.
         """
+
+    def prepare(self, envelope: Envelope) -> Envelope:
+        """Return the envelope as it is to be sent. Raises as `compose` does."""
+        return replace(envelope, body=self.compose(envelope.event, mapping=envelope.mapping))
 
     @abstractmethod
     async def send(self, envelope: Envelope, *, door: Door) -> Outcome:

@@ -42,6 +42,10 @@ class ErrorCode(StrEnum):
     HTTP_4XX = "http_4xx"
     HTTP_5XX = "http_5xx"
     PROXY_FAILED = "proxy_failed"  # ours: OUTBOUND_PROXY is away, or refuses us
+    SMTP_4XX = "smtp_4xx"
+    SMTP_5XX = "smtp_5xx"
+    TWIN_ID_MISSING = "twin_id_missing"  # created, but the answer does not tell its id
+    MAPPING_FAILED = "mapping_failed"
     FAULT = "fault"
 
 

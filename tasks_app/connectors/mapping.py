@@ -37,11 +37,15 @@ _MAKES_VALUES: Final = frozenset(
 )
 
 
-class BadMapping(ValueError):
+class MappingError(ValueError):
+    """Nothing comes of an expression; says why in one sentence."""
+
+
+class BadMapping(MappingError):
     """This is no expression; says why in one sentence."""
 
 
-class MappingFailed(ValueError):
+class MappingFailed(MappingError):
     """The expression gives nothing that could be sent; says why in one sentence."""
 
 

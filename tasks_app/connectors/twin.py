@@ -33,9 +33,10 @@ class Twin:
     """As the receiver calls it; empty where there is none, or none that we know of."""
     version: int = 0
     """The version of the task that the receiver last took."""
-    generation: int = 0
+    key: str = ""
+    """The `Idempotency-Key` of every try at creating this generation of it."""
     tries: int = 0
-    """How often creating it was tried before, in this generation."""
+    """How often that was tried before."""
     first: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """While it is being created: the event, with its task, as it was when that was first tried."""
     task: Mapping[str, Any] | None = field(default=None, repr=False)
