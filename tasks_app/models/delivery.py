@@ -24,7 +24,7 @@ class DeliveryState(models.TextChoices):
 
 OPEN_STATES = (DeliveryState.WAITING, DeliveryState.PENDING, DeliveryState.LEASED)
 
-RANK_URGENT, RANK_NORMAL, RANK_RETRY = 0, 1, 2
+RANK_URGENT, RANK_NORMAL, RANK_RETRY, RANK_REPLAY = 0, 1, 2, 3
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -64,6 +64,8 @@ class Delivery(models.Model):
     lease_expires_at = models.DateTimeField(null=True)
     status_code = models.PositiveSmallIntegerField(null=True)
     error = models.CharField(max_length=40, blank=True, default="")
+    #: The delivery of the same event to the destination that this one comes after, or none.
+    behind = models.UUIDField(null=True)
     #: Sent with ``webhook-replay`` where set: the order of its task no longer holds for it.
     replay = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=timezone.now)
@@ -119,6 +121,17 @@ class Delivery(models.Model):
                 name="delivery_newest_of_task",
             ),
             models.Index(fields=["workspace_id", "-id"], name="delivery_newest"),
+            models.Index(fields=["destination", "event_seq", "sequence"], name="delivery_of_event"),
+            models.Index(
+                fields=["behind"],
+                condition=models.Q(behind__isnull=False),
+                name="delivery_in_chain",
+            ),
+            models.Index(
+                fields=["replay", "state", "rank"],
+                condition=models.Q(replay__gt=""),  # a query must say so too
+                name="delivery_of_replay",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -55,9 +55,9 @@ BEGIN
                CASE WHEN l.is_new THEN h.task_number + count(*) FILTER (WHERE l.is_new)
                    OVER (PARTITION BY l.workspace ORDER BY l.ord) END AS number
         FROM listed l JOIN raised h ON h.workspace_id = l.workspace
-    ), wanted AS (
+    ), wanted AS MATERIALIZED (
         -- 2. Fan out: who wants which event.
-        SELECT n.*, d.id AS destination,
+        SELECT n.*, d.id AS destination, d.after, aftercommit_uuid7() AS delivery,
                row_number() OVER (PARTITION BY d.id ORDER BY n.ord) AS nth,
                n.task IS NOT NULL AND row_number()
                    OVER (PARTITION BY d.id, n.task ORDER BY n.ord) > 1 AS behind
@@ -74,17 +74,20 @@ BEGIN
         INSERT INTO delivery (
             id, workspace_id, destination_id, event_seq, event_type, task_id, message_id,
             sequence, state, rank, next_attempt_at, attempts, failures, leases, leased_by,
-            error, created_at)
-        SELECT made.id, w.workspace, w.destination, w.seq, w.type, w.task, made.id,
+            error, created_at, behind)
+        SELECT w.delivery, w.workspace, w.destination, w.seq, w.type, w.task, w.delivery,
                c.sequence + w.nth,
-               CASE WHEN w.behind OR (w.task IS NOT NULL AND EXISTS (
+               -- Behind an earlier one of its task, or behind its chain: the delivery of the same
+               -- event to the destination that this one comes after, where that wants it too.
+               CASE WHEN w.behind OR chain.delivery IS NOT NULL OR (w.task IS NOT NULL AND EXISTS (
                    SELECT 1 FROM delivery o
                    WHERE o.destination_id = w.destination AND o.task_id = w.task
                      AND o.state IN ('waiting', 'pending', 'leased')))
                THEN 'waiting' ELSE 'pending' END,
-               CASE WHEN w.urgent THEN 0 ELSE 1 END, moment, 0, 0, 0, '', '', moment
+               CASE WHEN w.urgent THEN 0 ELSE 1 END, moment, 0, 0, 0, '', '', moment,
+               chain.delivery
         FROM wanted w JOIN counted c ON c.destination_id = w.destination
-        CROSS JOIN LATERAL (SELECT aftercommit_uuid7() AS id WHERE w.ord IS NOT NULL) made
+        LEFT JOIN wanted chain ON chain.destination = w.after AND chain.ord = w.ord
         RETURNING destination_id, task_id, sequence, state, failures
     ), named AS (
         UPDATE task t SET number = n.number FROM numbered n

@@ -1,0 +1,230 @@
+-- Chains: after deliveries have ended, those that come behind them in other destinations go, or
+-- are cancelled with all that comes behind them in turn. Then the turns of every queue that was
+-- touched. The caller holds the heads; what is returned was cancelled here, to be told of.
+CREATE FUNCTION aftercommit_move_on(told uuid[], destinations uuid[], tasks uuid[])
+RETURNS SETOF delivery LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    moment CONSTANT timestamptz := statement_timestamp();
+    ended uuid[] := told;
+    broken uuid[] := '{}';
+    queues uuid[];
+    theirs uuid[];
+BEGIN
+    LOOP
+        SELECT array_agg(d.destination_id), array_agg(d.task_id) INTO queues, theirs
+        FROM unnest(ended) o(id) JOIN delivery d ON d.behind = o.id AND d.state = 'waiting';
+        EXIT WHEN queues IS NULL;
+        destinations := destinations || queues;
+        tasks := tasks || theirs;
+        WITH cancelled AS (
+            UPDATE delivery d
+            SET state = 'cancelled', error = 'chain_broken', ended_at = moment
+            FROM unnest(ended) o(id) JOIN delivery chain ON chain.id = o.id
+            WHERE d.behind = chain.id AND d.state = 'waiting'
+              AND chain.state IN ('dead', 'cancelled', 'superseded')
+            RETURNING d.id)
+        SELECT coalesce(array_agg(c.id), '{}') INTO ended FROM cancelled c;
+        broken := broken || ended;
+    END LOOP;
+    PERFORM aftercommit_give_turns(destinations, tasks);
+    RETURN QUERY SELECT d.* FROM unnest(broken) b(id) JOIN delivery d ON d.id = b.id;
+END
+$$;
+
+-- What was cancelled only because its chain broke waits again, once that is under way once more:
+-- and what comes behind it in turn. The caller holds the heads.
+CREATE FUNCTION aftercommit_mend_chains(revived uuid[], mark text)
+RETURNS SETOF delivery LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    moment CONSTANT timestamptz := statement_timestamp();
+    mended uuid[] := '{}';
+BEGIN
+    WHILE cardinality(revived) > 0 LOOP
+        WITH again AS (
+            UPDATE delivery d
+            SET state = 'waiting', error = '', ended_at = NULL, failures = 0, leases = 0,
+                trying_since = NULL, next_attempt_at = moment,
+                replay = CASE WHEN d.replay = '' THEN mark ELSE d.replay END
+            FROM unnest(revived) o(id) JOIN delivery chain ON chain.id = o.id,
+                destination x
+            WHERE d.behind = chain.id AND d.state = 'cancelled' AND d.error = 'chain_broken'
+              AND x.id = d.destination_id AND x.deleted_at IS NULL
+              AND x.after = chain.destination_id
+            RETURNING d.id)
+        SELECT coalesce(array_agg(a.id), '{}') INTO revived FROM again a;
+        mended := mended || revived;
+    END LOOP;
+    RETURN QUERY SELECT d.* FROM unnest(mended) m(id) JOIN delivery d ON d.id = m.id;
+END
+$$;
+
+-- Replay: it walks the log, and takes a task with all its chosen events where it meets the first
+-- of them. So they stand in the queue together, and no change that is made meanwhile comes between.
+CREATE FUNCTION aftercommit_replay_firsts(job replay, kinds text[], until bigint)
+RETURNS TABLE (seq bigint, task_id uuid) LANGUAGE sql STABLE AS $$
+    SELECT f.seq, f.task_id FROM event f
+    WHERE f.workspace_id = job.workspace_id AND f.seq > job.cursor AND f.seq <= until
+      AND f.type = ANY (kinds) AND f.task_id IS NOT NULL
+      AND (job.events IS NULL OR f.seq = ANY (job.events))
+      AND NOT EXISTS (
+          SELECT 1 FROM event p
+          WHERE p.task_id = f.task_id AND p.seq >= job.from_seq AND p.seq < f.seq
+            AND p.type = ANY (kinds) AND (job.events IS NULL OR p.seq = ANY (job.events)))
+    ORDER BY f.seq
+$$;
+
+-- The chosen events of one task, each with its newest delivery to the destination: one with an end,
+-- one that is under way (which is left alone), or none (it was not there yet, or did not want it).
+CREATE FUNCTION aftercommit_replay_chosen(job replay, kinds text[], task uuid, first bigint)
+RETURNS TABLE (seq bigint, type text, newest uuid, message_id uuid, under_way boolean)
+LANGUAGE sql STABLE AS $$
+    SELECT m.seq, m.type::text, n.id, n.message_id,
+           coalesce(n.state IN ('waiting', 'pending', 'leased'), false)
+    FROM event m JOIN destination x ON x.id = job.destination_id
+    LEFT JOIN LATERAL (
+        SELECT n.id, n.message_id, n.state FROM delivery n
+        WHERE n.destination_id = job.destination_id AND n.event_seq = m.seq
+        ORDER BY n.sequence DESC LIMIT 1) n ON true
+    WHERE m.task_id = task AND m.workspace_id = job.workspace_id
+      AND m.seq >= first AND m.seq <= job.to_seq AND m.type = ANY (kinds)
+      AND (job.events IS NULL OR m.seq = ANY (job.events))
+      AND (job.from_time IS NULL OR m.at >= job.from_time)
+      AND (job.to_time IS NULL OR m.at <= job.to_time)
+      AND CASE
+          WHEN cardinality(job.states) > 0 THEN n.state = ANY (job.states)
+          WHEN n.id IS NULL THEN
+              job.events IS NOT NULL OR x.events && ARRAY['*', m.type]::varchar[]
+          ELSE true END
+$$;
+
+-- How far one look at the log reaches.
+CREATE FUNCTION aftercommit_replay_reach(job replay, look integer) RETURNS bigint
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN job.events IS NULL THEN least(job.cursor + look, job.to_seq)
+        ELSE coalesce((SELECT max(l.seq) FROM (
+            SELECT e.seq FROM unnest(job.events) e(seq) WHERE e.seq > job.cursor
+            ORDER BY e.seq LIMIT look) l), job.to_seq) END
+$$;
+
+-- Counts without doing anything: a part of the log at a time.
+CREATE FUNCTION aftercommit_replay_count(job replay, kinds text[], look integer)
+RETURNS TABLE (reached bigint, chosen bigint, under_way bigint) LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    until CONSTANT bigint := aftercommit_replay_reach(job, look);
+BEGIN
+    RETURN QUERY
+    SELECT until, count(*) FILTER (WHERE NOT c.under_way), count(*) FILTER (WHERE c.under_way)
+    FROM aftercommit_replay_firsts(job, kinds, until) f
+    CROSS JOIN LATERAL aftercommit_replay_chosen(job, kinds, f.task_id, f.seq) c;
+END
+$$;
+
+-- One step: about `most` deliveries (a task goes in whole), while fewer than `room` of the job's
+-- have not been tried yet and no slot of its rate lies more than `ahead` seconds off. Moves the
+-- cursor and the counts; returns each task's first new delivery. The caller holds the job's row
+-- and the head.
+CREATE FUNCTION aftercommit_replay_step(
+    job_id uuid, kinds text[], look integer, most integer, room integer, ahead double precision)
+RETURNS SETOF delivery LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    moment CONSTANT timestamptz := statement_timestamp();
+    job replay;
+    first record;
+    until bigint;
+    reached bigint;
+    slot timestamptz;
+    pace interval := '0';
+    last bigint;  -- webhook-sequence
+    chain uuid;
+    is_chained boolean;
+    untried integer;
+    made integer := 0;
+    step record;
+    firsts uuid[] := '{}';
+    news uuid[] := '{}';
+BEGIN
+    SELECT * INTO STRICT job FROM replay WHERE id = job_id;
+    SELECT count(*) INTO untried FROM (
+        SELECT 1 FROM delivery d
+        WHERE d.replay = job_id::text AND d.replay > '' AND d.rank = 3
+          AND d.state IN ('waiting', 'pending', 'leased') LIMIT room) u;
+    most := least(most, room - untried);
+    slot := greatest(job.next_at, moment);
+    IF job.rate IS NOT NULL THEN
+        pace := make_interval(secs => 1.0 / job.rate);
+    END IF;
+    IF most <= 0 OR slot > moment + make_interval(secs => ahead) THEN
+        RETURN;
+    END IF;
+    SELECT c.sequence INTO STRICT last FROM destination_counter c
+        WHERE c.destination_id = job.destination_id FOR UPDATE;
+    SELECT x.after, EXISTS (SELECT 1 FROM destination f
+        WHERE f.workspace_id = x.workspace_id AND f.after = x.id) INTO STRICT chain, is_chained
+        FROM destination x WHERE x.id = job.destination_id;
+    until := aftercommit_replay_reach(job, look);
+    reached := until;
+    FOR first IN SELECT * FROM aftercommit_replay_firsts(job, kinds, until) LOOP
+        IF made >= most OR slot > moment + make_interval(secs => ahead) THEN
+            reached := first.seq - 1;
+            EXIT;
+        END IF;
+        WITH chosen AS MATERIALIZED (
+            SELECT c.*, aftercommit_uuid7() AS id
+            FROM aftercommit_replay_chosen(job, kinds, first.task_id, first.seq) c
+        ), numbered AS MATERIALIZED (
+            SELECT c.*, row_number() OVER (ORDER BY c.seq) AS nth,
+                -- Only what is under way holds a replay up: what became of the rest, a person knows.
+                (SELECT p.id FROM (
+                     SELECT p.id, p.state FROM delivery p
+                     WHERE p.destination_id = chain AND p.event_seq = c.seq
+                     ORDER BY p.sequence DESC LIMIT 1) p
+                 WHERE p.state IN ('waiting', 'pending', 'leased')) AS behind
+            FROM chosen c WHERE NOT c.under_way
+        ), queued AS (
+            INSERT INTO delivery (
+                id, workspace_id, destination_id, event_seq, event_type, task_id, message_id,
+                sequence, state, rank, next_attempt_at, attempts, failures, leases, leased_by,
+                error, created_at, behind, replay)
+            SELECT n.id, job.workspace_id, job.destination_id, n.seq, n.type, first.task_id,
+                   coalesce(n.message_id, n.id), last + n.nth,
+                   CASE WHEN n.nth > 1 OR n.behind IS NOT NULL OR EXISTS (
+                       SELECT 1 FROM delivery o
+                       WHERE o.destination_id = job.destination_id AND o.task_id = first.task_id
+                         AND o.state IN ('waiting', 'pending', 'leased'))
+                   THEN 'waiting' ELSE 'pending' END,
+                   3, slot + (n.nth - 1) * pace, 0, 0, 0, '', '', moment, n.behind, job.id::text
+            FROM numbered n
+            RETURNING id
+        ), rechained AS (
+            -- What broke with the old delivery comes behind the new one.
+            UPDATE delivery d SET behind = n.id FROM numbered n
+            WHERE is_chained AND d.behind = n.newest AND d.state = 'cancelled'
+              AND d.error = 'chain_broken'
+            RETURNING d.behind
+        )
+        SELECT (SELECT count(*) FROM queued) AS made,
+               (SELECT n.id FROM numbered n WHERE n.nth = 1) AS first,
+               (SELECT count(*) FROM chosen c WHERE c.under_way) AS skipped,
+               ARRAY(SELECT r.behind FROM rechained r) AS news
+            INTO step;
+        made := made + step.made;
+        last := last + step.made;
+        slot := slot + step.made * pace;
+        job.skipped := job.skipped + step.skipped;
+        news := news || step.news;
+        IF step.first IS NOT NULL THEN
+            firsts := firsts || step.first;
+        END IF;
+    END LOOP;
+    PERFORM aftercommit_mend_chains(news, job.id::text);
+    UPDATE destination_counter c SET sequence = last WHERE c.destination_id = job.destination_id;
+    UPDATE replay r SET cursor = reached, made = r.made + step_made.n, skipped = job.skipped,
+        next_at = CASE WHEN r.rate IS NULL THEN NULL ELSE slot END
+    FROM (SELECT made AS n) step_made WHERE r.id = job_id;
+    RETURN QUERY SELECT d.* FROM unnest(firsts) f(id) JOIN delivery d ON d.id = f.id;
+END
+$$;
