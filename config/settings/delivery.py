@@ -3,6 +3,7 @@
 from ipaddress import ip_network
 
 from config.env import env
+from tasks_app.security.way_out import OutboundProxy, read_name_servers, read_proxy
 
 
 def networks(text: str) -> list[str]:
@@ -10,8 +11,15 @@ def networks(text: str) -> list[str]:
     return [str(ip_network(item.strip())) for item in text.split(",") if item.strip()]
 
 
+def proxy(text: str) -> OutboundProxy | None:
+    """Return the proxy of a URL, or None; raises ValueError, without the URL."""
+    return read_proxy(text, resolves=env.boolean("OUTBOUND_PROXY_RESOLVES", False))
+
+
 OUTBOUND_ENABLED = env.boolean("OUTBOUND_ENABLED", True)
 OUTBOUND_ALLOWED_NETWORKS = env.parsed("OUTBOUND_ALLOWED_NETWORKS", "", networks)
+OUTBOUND_DNS_SERVERS = env.parsed("OUTBOUND_DNS_SERVERS", "", read_name_servers)
+OUTBOUND_PROXY = env.parsed("OUTBOUND_PROXY", "", proxy)
 DELIVERY_CONNECT_TIMEOUT = 5.0
 DELIVERY_IN_FLIGHT = env.integer("DELIVERY_IN_FLIGHT", 100, low=1, high=1000)  # a process
 DELIVERY_LEASE_MARGIN = 30.0  # a lease outlives its attempt's deadline by this

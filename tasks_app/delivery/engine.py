@@ -68,6 +68,8 @@ class Engine:
             self._door = Door(
                 allowed_networks=settings.OUTBOUND_ALLOWED_NETWORKS,
                 connect_timeout=settings.DELIVERY_CONNECT_TIMEOUT,
+                name_servers=settings.OUTBOUND_DNS_SERVERS,
+                proxy=settings.OUTBOUND_PROXY,
             )
             self._authorizer = Authorizer(self._door)
         return await send(row, by=self._authorizer)

@@ -29,8 +29,8 @@ from tasks_app.connectors.http.vetted import TimedRequest, VettedConnector, Vett
 from tasks_app.connectors.names import Names, Resolve
 from tasks_app.connectors.stopwatch import Stopwatch, running
 from tasks_app.security.addresses import Network, read_networks
-from tasks_app.security.outbound_proxy import OutboundProxy
 from tasks_app.security.ssrf import Target, vet_url
+from tasks_app.security.way_out import OutboundProxy
 
 ANSWER_BYTES: Final = 65_536
 MAX_ANSWER_HEADERS: Final = 128

@@ -16,8 +16,8 @@ from tasks_app.connectors.failure import Phase
 from tasks_app.connectors.names import Names
 from tasks_app.connectors.stopwatch import Stopwatch
 from tasks_app.security.addresses import Address, Network, is_listed, read_literal, vet_address
-from tasks_app.security.outbound_proxy import OutboundProxy
 from tasks_app.security.ssrf import Target, vet_name_port, vet_port
+from tasks_app.security.way_out import OutboundProxy
 
 _USUAL: Final = {"http": 80, "https": 443}
 
