@@ -1,12 +1,8 @@
 """Destinations: `/api/v1/destinations/`. A secret is shown once, on creation and on rotation."""
 
-from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.core.validators import RegexValidator
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,71 +10,24 @@ from tasks_app.access import Capability
 from tasks_app.actions import destination as actions
 from tasks_app.api import filters
 from tasks_app.api.delivery import DeliverySerializer, told_delivery
-from tasks_app.api.fields import NOTHING, Distinct, Items, StrictSerializer, Text, WholeNumber, Word
-from tasks_app.api.outbound_fields import Headers, Url
+from tasks_app.api.destination_fields import (
+    PART,
+    RESTLESS,
+    WHOLE,
+    DestinationSerializer,
+    DestinationWithSecretSerializer,
+    masked,
+    told_destination,
+)
+from tasks_app.api.fields import NOTHING
 from tasks_app.api.pagination import Orderings, page
 from tasks_app.api.schema import documented, page_of
 from tasks_app.api.workspace_view import WorkspaceView, listed, shown
-from tasks_app.connectors.registry import kinds
-from tasks_app.events.catalogue import SUBSCRIBABLE
-from tasks_app.events.snapshot import moment
 from tasks_app.exceptions import NotFound
 from tasks_app.models import Destination, DestinationState
-from tasks_app.models.destination import default_events, default_retry_schedule
 from tasks_app.queries.backlog import Backlog, backlogs
 from tasks_app.queries.snapshot import snapshot_at_head
 
-RETRIES_MAX: Final = 30
-RETRY_SECONDS_MAX: Final = 4 * 24 * 3600
-ONE_LINE: Final = RegexValidator(
-    r"^[^\x00-\x1f\x7f-\x9f]*\Z", "A name has no control characters.", "control_character"
-)
-MASK: Final = "•••"
-# These move by themselves between a client's reading and writing.
-RESTLESS: Final = ("pending", "oldest_due_at", "blocked_until")
-
-
-class DestinationSerializer(StrictSerializer):
-    """An external system that wants to know."""
-
-    id = serializers.UUIDField(read_only=True)
-    name = Text(max_length=100, validators=[ONE_LINE])
-    kind = Word(choices=kinds(), default="webhook")
-    url = Url(max_length=2048, help_text="Without its path for who may not manage destinations.")
-    method = Word(choices=["POST"], default="POST")
-    headers = Headers(default=dict)
-    events = Distinct(
-        child=Word(choices=["*", *sorted(SUBSCRIBABLE)]),
-        default=default_events,
-        allow_empty=False,
-        max_length=20,
-    )
-    max_concurrency = WholeNumber(min_value=1, max_value=100, default=10)
-    timeout = WholeNumber(min_value=1, max_value=60, default=15, help_text="Seconds, all in all.")
-    retry_schedule = Items(
-        child=WholeNumber(min_value=1, max_value=RETRY_SECONDS_MAX),
-        default=default_retry_schedule,
-        max_length=RETRIES_MAX,
-        help_text="Seconds between attempts.",
-    )
-    state = serializers.ChoiceField(choices=DestinationState.choices, read_only=True)
-    paused_reason = serializers.CharField(read_only=True)
-    pending = serializers.IntegerField(read_only=True, help_text="Deliveries under way.")
-    oldest_due_at = serializers.DateTimeField(read_only=True, allow_null=True)
-    blocked_until = serializers.DateTimeField(read_only=True, allow_null=True)
-    old_secret_expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
-    created_at = serializers.DateTimeField(read_only=True)
-    updated_at = serializers.DateTimeField(read_only=True)
-
-
-class DestinationWithSecretSerializer(DestinationSerializer):
-    """A destination at the only moment that its secret is known."""
-
-    secret = serializers.CharField(read_only=True)
-
-
-WHOLE: Final = DestinationSerializer()
-PART: Final = DestinationSerializer(partial=True)
 ORDERINGS: Final[Orderings] = {"created_at": "created_at", "name": "name"}
 FILTERS: Final = (
     filters.words("state", DestinationState.values, filters.within("state")),
@@ -203,38 +152,5 @@ class DestinationView(WorkspaceView):
         return self._told(destination, waiting.get(destination.pk, Backlog()))
 
     def _told(self, destination: Destination, backlog: Backlog) -> dict[str, Any]:
-        told = _told(destination, backlog)
-        return told if self.may(Capability.MANAGE_DESTINATIONS) else _masked(told)
-
-
-def _told(destination: Destination, backlog: Backlog) -> dict[str, Any]:
-    return {
-        "id": str(destination.pk),
-        "name": destination.name,
-        "kind": destination.kind,
-        "url": destination.url,
-        "method": destination.method,
-        "headers": destination.headers,
-        "events": destination.events,
-        "max_concurrency": destination.max_concurrency,
-        "timeout": destination.timeout,
-        "retry_schedule": destination.retry_schedule,
-        "state": destination.state,
-        "paused_reason": destination.paused_reason,
-        "pending": backlog.pending,
-        "oldest_due_at": moment(backlog.oldest_due_at),
-        "blocked_until": moment(destination.blocked_until),
-        "old_secret_expires_at": moment(destination.old_secret_expires_at),
-        "created_at": moment(destination.created_at),
-        "updated_at": moment(destination.updated_at),
-    }
-
-
-def _masked(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Hide where tokens live: paths, queries and headers of other people's systems."""
-    parts = urlsplit(told["url"])
-    return {
-        **told,
-        "url": f"{parts.scheme}://{parts.netloc}/",
-        "headers": dict.fromkeys(told["headers"], MASK),
-    }
+        told = told_destination(destination, backlog)
+        return told if self.may(Capability.MANAGE_DESTINATIONS) else masked(told)
