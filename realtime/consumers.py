@@ -71,8 +71,10 @@ async def _serve(scope: Scope, receive: Receive, send: Send) -> Close | None:
     home.enter(follower, head=head, cursor=_cursor(scope))
     if complaint:
         follower.send(complaint)
-    close = await _until_over(Listener(home, follower, receive), follower)
-    home.leave(follower)
+    try:
+        close = await _until_over(Listener(home, follower, receive), follower)
+    finally:
+        home.leave(follower)
     await line.finish()
     _log(follower, close)
     return close

@@ -62,8 +62,12 @@ class Hub:
     def enter(self, follower: Follower, *, head: Head, cursor: Cursor | None) -> None:
         """Welcome a follower and let it in where its cursor lies, or at the head without one.
 
-        ``head`` is the end of the log, read just now.
+        ``head`` is the end of the log, read just now. Who was still being admitted when the drain
+        began is sent away like the others.
         """
+        if self.draining:
+            follower.end(GOING_AWAY)
+            return
         room = self._room(follower.principal.workspace_id, head)
         self.followers.add(follower)
         lost = cursor is not None and not cursor.lies_in(head)

@@ -161,8 +161,10 @@ async def _follow(home: Hub, wish: Wish, line: Line, receive: Receive, send: Sen
         always_shows_head=True,
     )
     home.enter(follower, head=wish.head, cursor=wish.cursor)
-    close = await _until_over(follower, receive)
-    home.leave(follower)
+    try:
+        close = await _until_over(follower, receive)
+    finally:
+        home.leave(follower)
     if close is not None:
         await _say_bye(line, send, close)
     await line.finish()
@@ -207,6 +209,7 @@ async def _say_bye(line: Line, send: Send, close: Close) -> None:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
     except (TimeoutError, OSError):
         line.abort()
+        await line.drained()  # until the server has seen it, or it would call this our failure
 
 
 def _log(follower: Follower, close: Close | None) -> None:

@@ -27,7 +27,10 @@ def streams(django_db_setup: None) -> Iterator[dict[str, StreamProcess]]:
                 self[server] = stack.enter_context(running_stream(server, ready=True, **VARIABLES))
                 return self[server]
 
-        yield Lazily()
+        running = Lazily()
+        yield running
+        for one in running.values():  # whatever clients did, the server had no complaint of us
+            assert "ASGI callable" not in one.log.read_text()
 
 
 @pytest.fixture(params=SERVERS)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from django.db import connection, transaction
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.stream_client import bearer, close_of, events_from, next_frame, socket_to
@@ -101,6 +102,24 @@ def test_a_stream_of_full_age_is_4009_and_all_are_sent_away_with_4001(
 def _not_ready(stream: StreamProcess) -> bool:
     status, checks = stream.ready()
     return status == 503 and bool(checks["draining"])
+
+
+def test_one_that_is_let_in_while_the_drain_ends_is_sent_away_with_4001(
+    server: str, member: Member
+) -> None:
+    headers = bearer(member.key)
+    with running_stream(server) as stream, contextlib.ExitStack() as stack:
+        first = stack.enter_context(socket_to(stream, headers=headers))
+        next_frame(first)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE")
+            late = stack.enter_context(socket_to(stream, headers=headers))  # waits for that lock
+            stopping = threading.Thread(target=stream.terminate)
+            stopping.start()
+            until(lambda: _not_ready(stream), "it drains")
+            assert close_of(first)[0] == 4001
+        assert close_of(late)[0] == 4001
+        stopping.join(20)
 
 
 def test_one_that_will_not_read_its_close_does_not_hold_up_the_end(
