@@ -103,15 +103,15 @@ class Destination(models.Model):
                 name="destination_state_known",
             ),
             models.CheckConstraint(
+                condition=models.Q(signature__in=SignatureScheme.values),
+                name="destination_signature_known",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(max_concurrency__gte=1), name="destination_sends_something"
             ),
         ]
 
     def __str__(self) -> str:
-            models.CheckConstraint(
-                condition=models.Q(signature__in=SignatureScheme.values),
-                name="destination_signature_known",
-            ),
         return self.name
 
 
