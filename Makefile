@@ -3,7 +3,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SHELLFLAGS := -eu -c
 .DELETE_ON_ERROR:
-.PHONY: up test check bench help lock
+.PHONY: up test check bench chaos help lock
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -33,6 +33,9 @@ check: $(STAMP) ## Lint, format, types, architecture, missing migrations, deploy
 
 bench: $(STAMP) ## Measure accepting, delivering and fanning out; a table, and JSON under .data/
 	@$(PY) -m tests.benchmarks $(ARGS)
+
+chaos: $(STAMP) ## Kill everything while clients write, count what is wrong (SEED=, MINUTES=5, RATE=25)
+	@$(PY) -m tests.chaos $(ARGS)
 
 lock: $(STAMP) ## Lock requirements/*.in with hashes
 	@for name in base production dev; do \

@@ -25,6 +25,7 @@ class Follower(ABC):
         self.other: list[dict[str, Any]] = []
         self.error: BaseException | None = None
         self.patient = False  # whether a refused connection is tried again
+        self.filter = ""  # of a SocketFollower, as more of its query: "&types=…"
         self._stopped = threading.Event()
         self._grown = threading.Condition()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -112,7 +113,7 @@ class SocketFollower(Follower):
             self._socket.socket.shutdown(2)
 
     def _follow(self) -> None:
-        url = f"{self.house.socket_url}/ws/tasks?after={self.cursor}"
+        url = f"{self.house.socket_url}/ws/tasks?after={self.cursor}{self.filter}"
         with connect(url, additional_headers=BEARER, open_timeout=30) as socket:
             self._socket = socket
             self.connections += 1

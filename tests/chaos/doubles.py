@@ -1,0 +1,72 @@
+"""Second requests, and which fault explains each: at most one a fault and attempt in flight."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from tests.chaos.records import Arrived, Fault, Records
+
+# Faults after which nobody can know what became of a request that was under way: its sender died
+# or slept, the database that was to be told was away, or the connection itself was cut.
+EXCUSES = frozenset(
+    {
+        "kill worker",
+        "stop worker",
+        "sleep past lease",
+        "skewed worker",
+        "kill postgres",
+        "cut database",
+        "cut destination",
+    }
+)
+IN_FLIGHT = 20.0  # seconds that an attempt and its settling may take: a deadline of 15 s and some
+
+
+def doubles(records: Records) -> list[tuple[Arrived, Arrived]]:
+    """Return each request that came although an earlier one may have done the work, with that."""
+    by_message: dict[tuple[str, str], list[Arrived]] = defaultdict(list)
+    for one in sorted(records.arrived, key=lambda each: each.n):
+        by_message[one.path, one.message].append(one)
+    pairs: list[tuple[Arrived, Arrived]] = []
+    for came in by_message.values():
+        done: Arrived | None = None
+        for one in came:
+            if done is not None:
+                pairs.append((done, one))
+            if one.status is None or 200 <= one.status < 300:
+                done = one
+    return pairs
+
+
+def unexplained_doubles(records: Records) -> Iterator[str]:
+    """Yield doubles that no fault explains, and faults that would explain more than can be."""
+    excuses = [fault for fault in records.faults if fault.kind in EXCUSES]
+    used: set[tuple[int, str, str]] = set()
+    explained: Counter[int] = Counter()
+    for first, second in doubles(records):
+        number = _explains(excuses, first, second, used)
+        if number is None:
+            yield (
+                f"{first.message} came to {first.path} at {first.at:.3f} (answered {first.status})"
+                f" and again at {second.at:.3f} without a fault between"
+            )
+        else:
+            used.add((number, first.path, first.message))
+            explained[number] += 1
+    for number, count in explained.items():
+        if count > records.slots:
+            yield f"{excuses[number].kind} explains {count} doubles, {records.slots} were in flight"
+
+
+def _explains(
+    excuses: list[Fault], first: Arrived, second: Arrived, used: set[tuple[int, str, str]]
+) -> int | None:
+    """Return the number of a fault that fell between both and is not used up for this delivery."""
+    for number, fault in enumerate(excuses):
+        between = fault.began <= second.at and first.at <= fault.ended
+        if (
+            between
+            and fault.began - first.at <= IN_FLIGHT
+            and (number, first.path, first.message) not in used
+        ):
+            return number
+    return None
