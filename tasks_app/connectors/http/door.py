@@ -181,9 +181,7 @@ class Door:
         target = vet_url(url, allowed_networks=self._networks)
         watch.is_tls = target.scheme == "https"
         options = await self._way(target, watch)
-        ours = {"Accept-Encoding": "identity"}
-        if host := options.pop("host", None):
-            ours["Host"] = host
+        ours = options.pop("headers") | {"Accept-Encoding": "identity"}
         response = await self._session.request(
             method,
             headers={**headers, **ours},
@@ -207,7 +205,7 @@ class Door:
         if target.address is not None:
             watch.vetted = (target.address,)
             watch.skip_to(Phase.CONNECT)
-        return {"url": url}
+        return {"url": url, "headers": {}}
 
 
 async def _whole(response: aiohttp.ClientResponse, watch: Stopwatch) -> Answer:

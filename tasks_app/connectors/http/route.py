@@ -13,10 +13,11 @@ import aiohttp
 from yarl import URL
 
 from tasks_app.connectors.failure import Phase
+from tasks_app.connectors.http.vetting import vetted_addresses
 from tasks_app.connectors.names import Names
 from tasks_app.connectors.stopwatch import Stopwatch
-from tasks_app.security.addresses import Address, Network, is_listed, read_literal, vet_address
-from tasks_app.security.ssrf import Target, vet_name_port, vet_port
+from tasks_app.security.addresses import Address, Network, is_listed, read_literal
+from tasks_app.security.ssrf import Target, vet_name_port
 from tasks_app.security.way_out import OutboundProxy
 
 _USUAL: Final = {"http": 80, "https": 443}
@@ -39,12 +40,13 @@ class ByProxy:
         literal = read_literal(proxy.host)
         self.addresses: tuple[Address, ...] = () if literal is None else (literal,)
         """The proxy's own, where it is not named: aiohttp asks for no literal's."""
-        self._auth = None
+        self._credentials: dict[str, str] = {}
         if proxy.user is not None:
-            self._auth = aiohttp.BasicAuth(proxy.user, proxy.password, encoding="utf-8")
+            word = aiohttp.encode_basic_auth(proxy.user, proxy.password, encoding="utf-8")
+            self._credentials = {"Proxy-Authorization": word}
 
     async def options(self, target: Target, url: URL, watch: Stopwatch) -> dict[str, Any] | None:
-        """Give what `ClientSession.request` needs beside method, headers and body.
+        """Give what `ClientSession.request` needs beside method and body.
 
         None where the target is to be reached straight. Raises BlockedTarget, OSError.
         """
@@ -52,20 +54,22 @@ class ByProxy:
         if told is not None and all(is_listed(one, self._networks) for one in told):
             return None
         watch.is_proxied = True
-        if watch.phase is Phase.DNS and (told is None or target.address is not None):
-            watch.skip_to(Phase.CONNECT)
-        watch.enter(Phase.CONNECT)
-        common = {"proxy": self._at, "proxy_auth": self._auth}
         if told is None or target.address is not None:
-            return common | {"url": url}
+            watch.skip_to(Phase.CONNECT)
+            return self._asked(target, url, {})
+        watch.enter(Phase.CONNECT)
         # An address that IPv4 reaches, if there is one: what the proxy's own network can do is
         # unknown here, and there is no second try.
         address = min(told, key=lambda one: one.version)
-        return common | {
-            "url": url.with_host(str(address)),
-            "server_hostname": target.host,
-            "host": _host_header(target),
-        }
+        options = self._asked(target, url.with_host(str(address)), {"Host": _host_header(target)})
+        return options | {"server_hostname": target.host}
+
+    def _asked(self, target: Target, url: URL, headers: dict[str, str]) -> dict[str, Any]:
+        """A tunnel's request to the proxy has headers of its own; in absolute form there is one."""
+        common = {"url": url, "proxy": self._at}
+        if target.scheme == "https":
+            return common | {"proxy_headers": self._credentials, "headers": headers}
+        return common | {"headers": headers | self._credentials}
 
     async def _vetted(self, target: Target) -> tuple[Address, ...] | None:
         """Give every address of the target, all vetted; None where only the proxy is to know."""
@@ -75,11 +79,9 @@ class ByProxy:
             vet_name_port(target.port)
             return None
         async with asyncio.timeout(self._timeout):
-            addresses = await self._names.addresses(target.host)
-        for address in addresses:
-            vet_address(address, self._networks)
-            vet_port(target.port, address=address, allowed_networks=self._networks)
-        return addresses
+            return await vetted_addresses(
+                target.host, port=target.port, names=self._names, networks=self._networks
+            )
 
 
 def _host_header(target: Target) -> str:

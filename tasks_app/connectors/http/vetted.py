@@ -7,7 +7,7 @@ one of them changes.
 """
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Any, Final
 
 import aiohttp
@@ -18,16 +18,14 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from tasks_app.connectors.failure import Phase
+from tasks_app.connectors.http.vetting import vetted_addresses
 from tasks_app.connectors.names import Names
 from tasks_app.connectors.stopwatch import Stopwatch, running
-from tasks_app.security.addresses import Address, Network, is_listed
-from tasks_app.security.ssrf import BlockedTarget, is_localhost, vet_address, vet_port
+from tasks_app.security.addresses import Network
+from tasks_app.security.ssrf import BlockedTarget
 
 MAX_IDLE: Final = 256
 """Connections kept for reuse; file descriptors run out long before memory does."""
-
-
-_LOOPBACK: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 
 
 class VettingResolver(AbstractResolver):
@@ -41,11 +39,12 @@ class VettingResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         watch = running.get()
-        addresses = await self._addresses(host)
-        if not watch.is_proxied:  # or else it is the proxy that is asked for, the operator's own
-            for address in addresses:
-                vet_address(address, self._networks)
-                vet_port(port, address=address, allowed_networks=self._networks)
+        if watch.is_proxied:  # it is the proxy that is asked for, the operator's own
+            addresses = await self._names.addresses(host)
+        else:
+            addresses = await vetted_addresses(
+                host, port=port, names=self._names, networks=self._networks
+            )
         watch.vetted = addresses
         watch.enter(Phase.CONNECT)
         return [
@@ -54,13 +53,6 @@ class VettingResolver(AbstractResolver):
             )
             for address in addresses
         ]
-
-    async def _addresses(self, host: str) -> tuple[Address, ...]:
-        if not is_localhost(host):
-            return await self._names.addresses(host)
-        # RFC 6761 §6.3: never asked for. Both families, so only what is allowed of them.
-        allowed = tuple(one for one in _LOOPBACK if is_listed(one, self._networks))
-        return allowed or _LOOPBACK
 
     async def close(self) -> None:
         await self._names.aclose()
