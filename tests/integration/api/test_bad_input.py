@@ -285,7 +285,7 @@ WRONG_DESTINATIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"retry_schedule": 5}, "/retry_schedule", "not_a_list"),
     ({"state": "paused"}, "/state", "read_only"),
     ({"secret": "whsec_mine"}, "/secret", "unknown_field"),
-    ({"auth": {}}, "/auth", "unknown_field"),
+    ({"authorization": {}}, "/authorization", "unknown_field"),
     ({"mode": "latest"}, "/mode", "unknown_field"),
     ({"rate_limit": None}, "/rate_limit", "unknown_field"),
 ]

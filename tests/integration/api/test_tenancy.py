@@ -136,7 +136,8 @@ def test_a_role_and_a_scope_may_do_what_both_allow(
 def test_who_may_not_manage_destinations_sees_no_path_and_no_header(
     workspace: Workspace, ids: dict[str, str]
 ) -> None:
-    Destination.objects.update(url="https://example.org/t/TOKEN?k=1", headers={"X-Auth": "TOKEN"})
+    secret = {"url": "https://example.org/t/TOKEN?k=1", "headers": {"X-Auth": "TOKEN"}}
+    assert caller(workspace).patch(f"destinations/{ids['destination']}/", secret).status == 200
     viewer = caller(workspace, role=Role.VIEWER)
     for path in ("destinations/", "destinations/{destination}/", "events/", "deliveries/"):
         assert b"TOKEN" not in viewer.get(path.format(**ids)).raw
