@@ -5,6 +5,7 @@ meanwhile. A lease may still take the delivery first; then it is under way and s
 """
 
 import uuid
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -13,9 +14,9 @@ from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.outcome import Told, outcome_events
 from tasks_app.events.record import lock_heads, record_events
-from tasks_app.events.turn import give_turns
+from tasks_app.events.turn import mend_chains, move_on
 from tasks_app.exceptions import NotCancellable, NotFound, NotRetryable
-from tasks_app.models import Delivery, DeliveryState
+from tasks_app.models import OPEN_STATES, Delivery, DeliveryState
 
 BY_HAND = "retry"
 RETRYABLE = {DeliveryState.DEAD, DeliveryState.CANCELLED}
@@ -27,7 +28,9 @@ def retry_delivery(*, workspace_id: uuid.UUID, delivery_id: uuid.UUID, cause: Ca
     """Send a dead or cancelled delivery once more, with its whole schedule before it.
 
     It goes before later ones of its task that have not gone yet, and after one in flight. As
-    later ones may have arrived, it carries ``webhook-replay``. Raises NotFound and NotRetryable.
+    later ones may have arrived, it carries ``webhook-replay``. What was cancelled because the
+    chain broke here waits behind it again; what is itself behind one that has ended otherwise
+    goes all the same, as a person decided so. Raises NotFound and NotRetryable.
     """
     delivery = _locked(workspace_id, delivery_id)
     if delivery.state not in RETRYABLE or delivery.destination.deleted_at is not None:
@@ -40,9 +43,11 @@ def retry_delivery(*, workspace_id: uuid.UUID, delivery_id: uuid.UUID, cause: Ca
         ended_at=None,
         trying_since=None,
         next_attempt_at=Now(),
-        replay=BY_HAND,
+        replay=delivery.replay or BY_HAND,
+        behind=_still_behind(delivery),
     )
-    return _told(delivery, EventType.TASK_SYNC_SCHEDULED, cause)
+    mended = mend_chains([delivery], mark=BY_HAND)
+    return _told(delivery, EventType.TASK_SYNC_SCHEDULED, cause, also=mended)
 
 
 @transaction.atomic
@@ -67,9 +72,18 @@ def _locked(workspace_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery:
     return locked
 
 
-def _told(delivery: Delivery, kind: EventType, cause: Cause) -> Delivery:
-    """Give the turn, then tell of the delivery as it stands after that."""
-    give_turns([delivery])
+def _still_behind(delivery: Delivery) -> uuid.UUID | None:
+    """Return what holds the delivery up: the one before it in its chain, where that is open."""
+    before = Delivery.objects.filter(pk=delivery.behind, state__in=OPEN_STATES)
+    return delivery.behind if before.exists() else None
+
+
+def _told(
+    delivery: Delivery, kind: EventType, cause: Cause, also: Sequence[Delivery] = ()
+) -> Delivery:
+    """Let go what waited, then tell of the delivery as it stands after that."""
+    broken = move_on([delivery])
     delivery.refresh_from_db()
-    record_events(outcome_events([Told(delivery=delivery, type=kind, cause=cause)]))
+    told = [Told(delivery=one, type=kind, cause=cause) for one in (delivery, *also)]
+    record_events([*outcome_events(told), *broken])
     return delivery

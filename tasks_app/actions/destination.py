@@ -9,9 +9,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from tasks_app.actions.chain import check_chain, set_free
 from tasks_app.actions.destination_secrets import SEALED, take_sealed
 from tasks_app.actions.echoed import NOTHING, differ, refuse_changed
 from tasks_app.actions.signing_keys import first_key, next_key
@@ -35,7 +37,7 @@ def create_destination(
 ) -> tuple[Destination, str]:
     """Create a destination; return it with its secret, in plain this once.
 
-    Raises Invalid where the name is taken or certificates are bad.
+    Raises Invalid where the name is taken, certificates are bad or it can't come ``after`` that.
     """
     plain = secret or new_secret()
     own = {name: value for name, value in fields.items() if name not in SEALED}
@@ -47,6 +49,7 @@ def create_destination(
     with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
         destination.save(force_insert=True)
         DestinationCounter.objects.create(destination_id=destination.pk)
+        check_chain(destination)
         _record(destination, EventType.DESTINATION_CREATED, cause)
     return destination, plain
 
@@ -61,9 +64,10 @@ def change_destination(
 ) -> Destination:
     """Change a destination; a change that changes nothing is not an event.
 
-    Deliveries that wait go out by the new settings. Raises NotFound, and Invalid where the
-    name is taken, a read-only field that the caller sent back differs, a secret has to be given
-    anew or certificates are bad.
+    Deliveries that wait go out by the new settings; with another ``after`` they no longer wait
+    for the old one. Raises NotFound, and Invalid where the name is taken, the chain is a circle,
+    a read-only field that the caller sent back differs, a secret has to be given anew or
+    certificates are bad.
     """
     with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
         destination = locked_destination(workspace_id, destination_id)
@@ -79,6 +83,9 @@ def change_destination(
             _put(destination, own)
             columns = [own, *sealed.values(), first_key(destination)]
             _save(destination, **{n: v for each in columns for n, v in each.items()})
+            if "after" in own:
+                check_chain(destination)
+                set_free(destination)
             _record(destination, EventType.DESTINATION_CHANGED, cause, changed=changed)
     return destination
 
@@ -87,11 +94,20 @@ def change_destination(
 def delete_destination(*, workspace_id: uuid.UUID, destination_id: uuid.UUID, cause: Cause) -> None:
     """Delete a destination; the sweep then cancels what waits for it, and the log says so.
 
-    Raises NotFound.
+    So it does with what waits behind that in a chain; destinations that came after it come after
+    none from here on. Raises NotFound.
     """
-    destination = locked_destination(workspace_id, destination_id)
+    mine = Q(pk=destination_id) | Q(after=destination_id)
+    rows = Destination.objects.in_workspace(workspace_id).filter(mine).order_by("pk")
+    locked = {row.pk: row for row in rows.select_for_update(no_key=True)}
+    destination = locked.pop(destination_id, None)
+    if destination is None:
+        raise NotFound
     _save(destination, deleted_at=timezone.now())
     _record(destination, EventType.DESTINATION_DELETED, cause)
+    for follower in locked.values():
+        _save(follower, after=None)
+        _record(follower, EventType.DESTINATION_CHANGED, cause, changed=["after"])
 
 
 @transaction.atomic

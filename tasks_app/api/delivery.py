@@ -36,6 +36,10 @@ class DeliverySerializer(serializers.Serializer[Any]):
     error = serializers.CharField(allow_blank=True)
     event_type = serializers.CharField()
     message_id = serializers.CharField(help_text="webhook-id, the same for every attempt.")
+    behind = serializers.UUIDField(
+        allow_null=True, help_text="The delivery before it in a chain, which must succeed first."
+    )
+    replay = serializers.CharField(allow_blank=True, help_text="webhook-replay")
     created_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
 
@@ -130,6 +134,8 @@ def told_delivery(delivery: Delivery) -> dict[str, Any]:
         **delivery_snapshot(delivery),
         "event_type": delivery.event_type,
         "message_id": message_id(delivery.message_id),
+        "behind": str(delivery.behind) if delivery.behind else None,
+        "replay": delivery.replay,
         "created_at": moment(delivery.created_at),
         "ended_at": moment(delivery.ended_at),
     }

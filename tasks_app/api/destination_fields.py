@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from tasks_app.actions.destination_secrets import told_headers
 from tasks_app.api.credential_fields import Auth, Tls
-from tasks_app.api.fields import Distinct, Items, StrictSerializer, Text, WholeNumber, Word
+from tasks_app.api.fields import Distinct, Id, Items, StrictSerializer, Text, WholeNumber, Word
 from tasks_app.api.outbound_fields import Headers, Url
 from tasks_app.connectors.registry import kinds
 from tasks_app.events.catalogue import SUBSCRIBABLE
@@ -56,6 +56,11 @@ class DestinationSerializer(StrictSerializer):
         allow_empty=False,
         max_length=20,
     )
+    after = Id(
+        default=None,
+        allow_null=True,
+        help_text="A destination that must have an event before this one gets it.",
+    )
     max_concurrency = WholeNumber(min_value=1, max_value=100, default=10)
     timeout = WholeNumber(min_value=1, max_value=60, default=15, help_text="Seconds, all in all.")
     retry_schedule = Items(
@@ -99,6 +104,7 @@ def told_destination(destination: Destination, backlog: Backlog) -> dict[str, An
         "public_key": destination.public_key or None,
         "old_public_key": destination.old_public_key or None,
         "events": destination.events,
+        "after": str(destination.after) if destination.after else None,
         "max_concurrency": destination.max_concurrency,
         "timeout": destination.timeout,
         "retry_schedule": destination.retry_schedule,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -63,6 +64,27 @@ class WholeNumber(serializers.IntegerField):
         """Return the number."""
         if type(data) is not int:
             self.fail("invalid")
+        return data
+
+
+class Id(serializers.UUIDField):
+    """An id as text; not a number that could be one."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        """Return the id."""
+        if not isinstance(data, str):
+            self.fail("invalid", value=str(data)[:100])
+        read: UUID = super().to_internal_value(data)
+        return read
+
+
+class Flag(serializers.BooleanField):
+    """true or false, and nothing that merely sounds like it."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return it."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=str(data)[:100])
         return data
 
 

@@ -6,7 +6,7 @@ from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import system
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
 from tasks_app.events.record import lock_heads, record_events
-from tasks_app.events.turn import give_turns_to
+from tasks_app.events.turn import give_turns_to, move_on
 
 BATCH = 1000
 OLD = "statement_timestamp() - interval '1 hour'"
@@ -31,11 +31,17 @@ CANCEL = """
 STUCK = """
     SELECT h.destination_id, h.task_id, h.workspace_id FROM (
         SELECT DISTINCT ON (d.destination_id, d.task_id)
-            d.destination_id, d.task_id, d.workspace_id, d.state
+            d.destination_id, d.task_id, d.workspace_id, d.state, d.behind
         FROM delivery d
         WHERE d.state IN ('waiting', 'pending', 'leased') AND d.task_id IS NOT NULL
         ORDER BY d.destination_id, d.task_id, d.sequence) h
-    WHERE h.state = 'waiting' LIMIT %s
+    WHERE h.state = 'waiting' AND NOT EXISTS (
+        SELECT 1 FROM delivery c WHERE c.id = h.behind AND c.state <> 'succeeded') LIMIT %s
+"""
+UNCHAINED = """
+    SELECT c.* FROM delivery d JOIN delivery c ON c.id = d.behind
+    WHERE d.state IN ('waiting', 'pending', 'leased') AND d.state = 'waiting'
+      AND d.task_id IS NOT NULL AND c.state IN ('dead', 'cancelled', 'superseded') LIMIT %s
 """
 
 
@@ -52,7 +58,8 @@ def cancel_of_deleted() -> int:
     cause = system("sweep")
     kind = EventType.TASK_SYNC_CANCELLED
     told = [Told(delivery=one, type=kind, cause=cause) for one in cancelled]
-    record_events(outcome_events(told))
+    broken = move_on(cancelled)
+    record_events([*outcome_events(told), *broken])
     return len(cancelled)
 
 
@@ -65,6 +72,15 @@ def give_stuck_turns() -> int:
     lock_heads({workspace for _, _, workspace in stuck})
     give_turns_to({(destination, task) for destination, task, _ in stuck})
     return len(stuck)
+
+
+@transaction.atomic
+def follow_lost_chains() -> int:
+    """Cancel what comes behind a delivery that did not succeed: a belt as well."""
+    ended = deliveries_of(UNCHAINED, [BATCH])
+    lock_heads({one.workspace_id for one in ended})
+    record_events(move_on(ended))
+    return len(ended)
 
 
 @transaction.atomic

@@ -24,7 +24,7 @@ from tasks_app.events.cause import Cause, system
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
 from tasks_app.events.record import NewEvent, lock_heads, record_events
 from tasks_app.events.snapshot import destination_snapshot
-from tasks_app.events.turn import give_turns
+from tasks_app.events.turn import move_on
 from tasks_app.models import Delivery, DeliveryState, Destination
 
 logger = logging.getLogger(__name__)
@@ -55,8 +55,9 @@ def settle(group: Sequence[Ended]) -> int:
         lock_heads({ended.row.workspace_id for ended in group})
         settled = _write_deliveries(ruled)
         paused = write_destinations(_orders(ruled, among=settled))
-        give_turns(settled)
-        record_events([*_paused_events(paused), *outcome_events(_told(group, settled))])
+        broken = move_on(settled)
+        told = outcome_events(_told(group, settled))
+        record_events([*_paused_events(paused), *told, *broken])
     if len(settled) < len(group):
         logger.warning("stale_claims_refused", extra={"count": len(group) - len(settled)})
     return len(settled)

@@ -19,7 +19,12 @@ from django.db import (
 )
 
 from tasks_app.delivery.beats import beat
-from tasks_app.delivery.clear import cancel_of_deleted, forget_the_old, give_stuck_turns
+from tasks_app.delivery.clear import (
+    cancel_of_deleted,
+    follow_lost_chains,
+    forget_the_old,
+    give_stuck_turns,
+)
 from tasks_app.delivery.take_over import take_over
 from tasks_app.events.commit_hook import ring_drain
 
@@ -67,7 +72,7 @@ def _seldom() -> tuple[Callable[[], int], ...]:
     if time.monotonic() - _last_seldom[0] < SELDOM:
         return ()
     _last_seldom[0] = time.monotonic()
-    return give_stuck_turns, forget_the_old
+    return follow_lost_chains, give_stuck_turns, forget_the_old
 
 
 @transaction.atomic

@@ -15,8 +15,8 @@ from django.db import connection, transaction
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import system
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
-from tasks_app.events.record import lock_heads, record_events
-from tasks_app.events.turn import give_turns
+from tasks_app.events.record import NewEvent, lock_heads, record_events
+from tasks_app.events.turn import move_on
 from tasks_app.models import Delivery, DeliveryState
 
 BATCH = 1000
@@ -71,12 +71,13 @@ def _give_back(sql: str, parameters: Sequence[Any]) -> int:
     most = settings.DELIVERY_POISON_LEASES
     ids, claims = [row[0] for row in rows], [row[1] for row in rows]
     given = deliveries_of(GIVE_BACK, [most, most, most, ids, claims])
-    give_turns(given)
-    _tell_of_poison([one for one in given if one.state == DeliveryState.DEAD])
+    broken = move_on(given)
+    poison = _poison_events([one for one in given if one.state == DeliveryState.DEAD])
+    record_events([*poison, *broken])
     return len(given)
 
 
-def _tell_of_poison(dead: Sequence[Delivery]) -> None:
+def _poison_events(dead: Sequence[Delivery]) -> list[NewEvent]:
     cause = system("sweep")
     told = [Told(delivery=one, type=EventType.TASK_SYNC_FAILED, cause=cause) for one in dead]
-    record_events(outcome_events(told))
+    return outcome_events(told)

@@ -8,6 +8,7 @@ from tasks_app.models.event import Event
 from tasks_app.models.ids import uuid7
 from tasks_app.models.membership import Membership, Role
 from tasks_app.models.process_beat import ProcessBeat
+from tasks_app.models.replay import Replay, ReplayState
 from tasks_app.models.stream_ticket import StreamTicket
 from tasks_app.models.task import Priority, Status, SyncState, Task, TaskSync
 from tasks_app.models.workspace import Workspace, WorkspaceHead
@@ -25,6 +26,8 @@ __all__ = [
     "Membership",
     "Priority",
     "ProcessBeat",
+    "Replay",
+    "ReplayState",
     "Role",
     "Scope",
     "Status",

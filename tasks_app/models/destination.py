@@ -79,6 +79,8 @@ class Destination(models.Model):
     max_concurrency = models.PositiveSmallIntegerField(default=10)
     timeout = models.PositiveSmallIntegerField(default=15)
     retry_schedule = ArrayField(models.PositiveIntegerField(), default=default_retry_schedule)
+    #: Another destination of the workspace, which must have an event before this one gets it.
+    after = models.UUIDField(null=True, blank=True)
     state = models.CharField(
         max_length=12, choices=DestinationState.choices, default=DestinationState.ACTIVE
     )

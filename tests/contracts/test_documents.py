@@ -74,11 +74,12 @@ def test_the_table_of_states_is_the_model_s() -> None:
 
 
 def test_the_table_of_errors_is_the_one_in_the_code() -> None:
-    """`poison` and `destination_deleted` are written by the sweep, the others by the door."""
+    """Four are written by the sweep and along chains, the others by the door."""
     cells = [row[0] for row in rows(section(document("delivery.md"), "Errors"))]
     listed = [code for cell in cells for code in re.findall(r"\w+", cell)]
     known = [str(code) for code in ErrorCode if code]
-    assert sorted(listed) == sorted([*known, "poison", "destination_deleted"])
+    ours = ["poison", "destination_deleted", "chain_broken", "replay_cancelled"]
+    assert sorted(listed) == sorted([*known, *ours])
 
 
 def test_the_numbers_are_the_ones_in_the_code() -> None:

@@ -39,7 +39,7 @@ BEGIN
         WHERE d.state = 'active' AND d.deleted_at IS NULL
           AND (d.blocked_until IS NULL OR d.blocked_until <= moment)
           AND EXISTS (
-              SELECT 1 FROM (VALUES (0), (1), (2)) k(rank) CROSS JOIN LATERAL (
+              SELECT 1 FROM (VALUES (0), (1), (2), (3)) k(rank) CROSS JOIN LATERAL (
                   SELECT 1 FROM delivery q
                   WHERE q.destination_id = d.id AND q.state = 'pending' AND q.rank = k.rank
                     AND q.next_attempt_at <= moment
@@ -61,7 +61,7 @@ BEGIN
             FROM delivery q WHERE q.destination_id = d.id AND q.state = 'leased') under_way
         WHERE d.id = ANY (ready)
     ), candidate AS MATERIALIZED (
-        SELECT c.*, r.free, r.ours FROM room r CROSS JOIN (VALUES (0), (1), (2)) k(rank)
+        SELECT c.*, r.free, r.ours FROM room r CROSS JOIN (VALUES (0), (1), (2), (3)) k(rank)
         CROSS JOIN LATERAL (
             SELECT q.id, q.destination_id, q.rank, q.next_attempt_at, q.sequence
             FROM delivery q
@@ -159,6 +159,8 @@ BEGIN
           AND o.state IN ('waiting', 'pending', 'leased')
         ORDER BY o.sequence LIMIT 1) head
     WHERE d.id = head.id AND head.state = 'waiting' AND d.state = 'waiting'
+      AND (d.behind IS NULL OR EXISTS (
+          SELECT 1 FROM delivery chain WHERE chain.id = d.behind AND chain.state = 'succeeded'))
       AND NOT EXISTS (
           SELECT 1 FROM delivery o
           WHERE o.destination_id = pair.destination AND o.task_id = pair.task
@@ -170,7 +172,7 @@ $$;
 CREATE FUNCTION aftercommit_is_due() RETURNS boolean LANGUAGE sql STABLE
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
     SELECT EXISTS (
-        SELECT 1 FROM destination d CROSS JOIN (VALUES (0), (1), (2)) k(rank)
+        SELECT 1 FROM destination d CROSS JOIN (VALUES (0), (1), (2), (3)) k(rank)
         CROSS JOIN LATERAL (
             SELECT 1 FROM delivery q
             WHERE q.destination_id = d.id AND q.state = 'pending' AND q.rank = k.rank
