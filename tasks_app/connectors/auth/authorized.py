@@ -23,6 +23,7 @@ from tasks_app.connectors.way_out import TlsWayOut
 from tasks_app.security.masking import masked
 
 UNAUTHORIZED: Final = 401
+SCHEMES: Final = ("Basic", "Bearer")
 LONG_ENOUGH: Final = 8
 """A shorter word of a plain header hides nothing, and masking it would spoil the excerpt."""
 
@@ -152,8 +153,13 @@ class AuthorizedDoor:
         """List what an answer may not show, the token of this request among it."""
         words = (word for value in self._access.headers.values() for word in value.split())
         known = () if self._access.credentials is None else self._access.credentials.secrets
-        shown = (part for value in more.values() for part in (value, *value.split()))
-        return [*(word for word in words if len(word) >= LONG_ENOUGH), *known, *shown]
+        shown = (part for value in more.values() for part in value.split() if part not in SCHEMES)
+        return [
+            *(word for word in words if len(word) >= LONG_ENOUGH),
+            *known,
+            *more.values(),
+            *shown,
+        ]
 
     def _asks(self) -> bool:
         return isinstance(self._access.credentials, OAuth2)

@@ -6,6 +6,7 @@ only its status and, where it is one of RFC 6749 §5.2, the name of its error.
 """
 
 import asyncio
+import math
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ MARGIN: Final = 30.0
 """Seconds before its end at which a token is no longer used, or a tenth of a shorter life."""
 UNSAID: Final = 3_600.0
 """Seconds for which a token is kept whose life the endpoint does not tell."""
+LONGEST_LIFE: Final = 30 * 86_400.0
 LONGEST: Final = 16_384
 MOST: Final = 4_096
 
@@ -142,7 +144,7 @@ def _read(answer: Answer, now: float) -> Token:
         raise _failure("The token endpoint's answer has no usable access_token.")
     if not (isinstance(kind, str) and kind.lower() == "bearer"):
         raise _failure("The token endpoint gave a token that is no bearer token.")
-    return Token(text, now + _life(said.get("expires_in")))
+    return Token(text, now + life(said.get("expires_in")))
 
 
 def _object(answer: Answer) -> Mapping[str, Any]:
@@ -157,14 +159,15 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text
 
 
-def _life(told: Any) -> float:
-    """Return for how long to use it; some endpoints write the number as a text."""
+def life(told: Any) -> float:
+    """Return for how many seconds to use a token, by its `expires_in`; some send that as a text."""
     try:
         seconds = float(told)
     except (TypeError, ValueError):
         return UNSAID
-    if not 0 <= seconds < 10**9:
-        return UNSAID if seconds > 0 else 0.0
+    if not math.isfinite(seconds):
+        return UNSAID
+    seconds = min(max(seconds, 0.0), LONGEST_LIFE)
     return seconds - min(MARGIN, seconds / 10)
 
 
