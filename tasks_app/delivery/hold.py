@@ -1,7 +1,7 @@
 """What an answer does to its whole destination: Retry-After holds it, 410 pauses it."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,14 +21,14 @@ class Order:
     pause: bool
 
 
-def lock_destinations(orders: Iterable[Order]) -> None:
+def lock_destinations(ids: Collection[uuid.UUID]) -> None:
     """Lock the destinations in the order of their ids, before any head is locked."""
-    ids = sorted({order.destination_id for order in orders})
     if not ids:
         return
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT 1 FROM destination WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", [ids]
+            "SELECT 1 FROM destination WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
+            [list(ids)],
         )
 
 
@@ -39,7 +39,7 @@ def write_destinations(orders: Sequence[Order]) -> list[Destination]:
         if order.hold is not None:
             holds[order.destination_id] = max(order.hold, holds.get(order.destination_id, 0.0))
     _hold(holds)
-    return _pause({order.destination_id for order in orders if order.pause})
+    return pause({order.destination_id for order in orders if order.pause}, GONE)
 
 
 def _hold(holds: dict[uuid.UUID, float]) -> None:
@@ -54,13 +54,14 @@ def _hold(holds: dict[uuid.UUID, float]) -> None:
         )
 
 
-def _pause(ids: set[uuid.UUID]) -> list[Destination]:
+def pause(ids: Collection[uuid.UUID], reason: str) -> list[Destination]:
+    """Pause destinations until somebody resumes them; returns those that were active."""
     if not ids:
         return []
     paused = Destination.objects.raw(
         "UPDATE destination SET state = 'auto_paused', paused_reason = %s,"
         " updated_at = statement_timestamp()"
         " WHERE id = ANY(%s) AND state = 'active' AND deleted_at IS NULL RETURNING *",
-        [GONE, list(ids)],
+        [reason, list(ids)],
     )
     return list(paused)

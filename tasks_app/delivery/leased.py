@@ -3,9 +3,14 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+import orjson
+
+from tasks_app.connectors.base import Twin
 from tasks_app.events.catalogue import EventType
-from tasks_app.models import Destination
+from tasks_app.events.wire import event_to_wire
+from tasks_app.models import Destination, Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,7 @@ class Leased:
     failures: int
     replay: str
     age: float  # seconds since the first attempt after it was last set going
+    era: int = 0  # of its destination's circuit when this was leased
     event_id: uuid.UUID
     schema: int
     at: datetime
@@ -33,6 +39,25 @@ class Leased:
     traceparent: str
     data: str = field(repr=False)  # JSON
     destination: Destination = field(repr=False)  # as it was when this was leased
+
+    twin: Twin | None = field(default=None, repr=False)  # only for destinations that mirror
+
+    def wire(self) -> dict[str, Any]:
+        """Return the event as the API shows it."""
+        return event_to_wire(
+            Event(
+                id=self.event_id,
+                workspace_id=self.workspace_id,
+                seq=self.event_seq,
+                schema=self.schema,
+                type=self.event_type,
+                at=self.at,
+                actor=orjson.loads(self.actor),
+                request_id=self.request_id,
+                task_id=self.task_id,
+                data=orjson.loads(self.data),
+            )
+        )
 
     @property
     def is_ping(self) -> bool:

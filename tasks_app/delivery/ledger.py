@@ -1,4 +1,4 @@
-"""The database as the drain sees it: three calls that survive its restarts.
+"""The database as the drain sees it: four calls that survive its restarts.
 
 Used from one thread, with that thread's connection. A database that is away is no error here but
 a None: the loop tries again, and what it holds stays its own until its leases are taken over.
@@ -9,6 +9,7 @@ import uuid
 
 from django.db import Error, InterfaceError, OperationalError, connection
 
+from tasks_app.delivery.due import due_in
 from tasks_app.delivery.lease import give_back, lease
 from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.settle import Ended, settle
@@ -53,6 +54,14 @@ class DatabaseLedger:
             done = self._one_by_one(group) if len(group) > 1 else 0
         self._held.difference_update(ended.row.claim_id for ended in group)
         return done
+
+    def due_in(self, ahead: float) -> float | None:
+        """Return when there will be something to lease, in seconds; None where it is away."""
+        try:
+            return due_in(ahead=ahead)
+        except Error:
+            _away("look_failed")
+            return None
 
     def give_back(self, rows: list[Leased]) -> int | None:
         """Undo leases; None where the database is away."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
 from tasks_app.connectors.base import Outcome
+from tasks_app.delivery.due import AHEAD, NEVER
 from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.settle import Ended
 
@@ -24,6 +25,7 @@ T = TypeVar("T")
 GROUP: Final = 50  # outcomes settled together, or fewer after TICK
 TICK: Final = 0.02  # seconds; also how soon word of new work is read
 LOOK_EVERY: Final = 1.0  # seconds; looks for due work unasked while it sends
+PATIENCE: Final = 5  # looks in vain at what is due
 PAUSE: Final = 0.5  # seconds between tries while the database is away
 FORGET: Final = 60.0  # seconds; by then the lease of what can't be settled is another's
 
@@ -34,6 +36,7 @@ class Ledger(Protocol):
     def lease(self, wanted: int) -> list[Leased] | None: ...
     def settle(self, group: list[Ended]) -> int | None: ...
     def give_back(self, rows: list[Leased]) -> int | None: ...
+    def due_in(self, ahead: float) -> float | None: ...
 
 
 @dataclass(kw_only=True, eq=False)
@@ -53,13 +56,14 @@ class Pump:
 
     def __post_init__(self) -> None:
         self._look, self._looked = True, time.monotonic()
+        self._due_at, self._in_vain = NEVER, 0
         self._full = asyncio.Event()
 
     async def run(self) -> None:
         """Deliver until nothing is due and nothing is under way."""
         while True:
             await self._refill()
-            if not (self.sending or self.ended or self.unsent or self._look):
+            if not (self.sending or self.ended or self.unsent or self._look or self._expects()):
                 return
             await self._wait()
             await self._write_down()
@@ -74,17 +78,37 @@ class Pump:
         await loop.run_in_executor(self.thread, self.ledger.give_back, left)
 
     async def _refill(self) -> None:
-        if self.read_word() or time.monotonic() - self._looked > LOOK_EVERY:
+        now = time.monotonic()
+        if self.read_word() or now - self._looked > LOOK_EVERY or now >= self._due_at:
             self._look = True
         if not self.may_lease():
-            self._look = False
+            self._look, self._due_at = False, NEVER
         free = self.slots - len(self.sending) - len(self.ended)
         if self._look and free > 0:
             self._looked = time.monotonic()
             rows = await self._in_thread(self.ledger.lease, free) or []
             self._look = bool(rows)
+            await self._expect(found=bool(rows))
             for row in rows:
                 self._begin(row, self._looked)
+
+    async def _expect(self, *, found: bool) -> None:
+        """Look again when something will be due, a gate opens or a token is there.
+
+        What is due and still was not to be had (locked, or beyond this worker's share) is asked
+        for more and more seldom, and at last left to the sweep.
+        """
+        self._due_at, self._in_vain = NEVER, 0 if found else self._in_vain + 1
+        if found:
+            return
+        due_in = await self._in_thread(self.ledger.due_in, AHEAD)
+        if due_in:
+            self._due_at, self._in_vain = time.monotonic() + due_in, 0
+        elif due_in is not None and self._in_vain <= PATIENCE:
+            self._due_at = time.monotonic() + TICK * 2**self._in_vain
+
+    def _expects(self) -> bool:
+        return self._due_at < NEVER
 
     def _begin(self, row: Leased, leased_at: float) -> None:
         task = asyncio.create_task(self._attempt(row, leased_at))
@@ -105,6 +129,8 @@ class Pump:
 
     async def _wait(self) -> None:
         """Wait until a group is full, nothing is under way any more, or a tick has passed."""
+        if not self.sending and not (self.ended or self.unsent or self._look):
+            await asyncio.sleep(min(TICK, max(0.0, self._due_at - time.monotonic())))
         if not self.sending or len(self.ended) >= GROUP:
             return
         self._full.clear()

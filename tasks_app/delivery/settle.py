@@ -7,7 +7,7 @@ by its claim: a worker that slept past its lease writes nothing at all.
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +15,20 @@ import orjson
 from django.conf import settings
 from django.db import transaction
 
-from tasks_app.connectors.base import Outcome
+from tasks_app.connectors.base import Outcome, TwinNote, Verdict
+from tasks_app.delivery.breaker import note
+from tasks_app.delivery.give_up import pause_hopeless
 from tasks_app.delivery.hold import Order, lock_destinations, write_destinations
 from tasks_app.delivery.leased import Leased
+from tasks_app.delivery.notice import opened_events, paused_events
 from tasks_app.delivery.retry import History, Ruling, rule
+from tasks_app.delivery.twins import write_twins
 from tasks_app.events.catalogue import EventType
-from tasks_app.events.cause import Cause, system
+from tasks_app.events.cause import Cause
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
-from tasks_app.events.record import NewEvent, lock_heads, record_events
-from tasks_app.events.snapshot import destination_snapshot
+from tasks_app.events.record import lock_heads, record_events
 from tasks_app.events.turn import move_on
-from tasks_app.models import Delivery, DeliveryState, Destination
+from tasks_app.models import Delivery, DeliveryState
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +54,16 @@ def settle(group: Sequence[Ended]) -> int:
         return 0
     ruled = [(ended, _ruling(ended)) for ended in group]
     with transaction.atomic():
-        lock_destinations(_orders(ruled))
+        lock_destinations({order.destination_id for order in _orders(ruled)})
         lock_heads({ended.row.workspace_id for ended in group})
         settled = _write_deliveries(ruled)
+        write_twins(_notes(group, settled))
         paused = write_destinations(_orders(ruled, among=settled))
+        seen = note(_attempts(group, among=settled))
         broken = move_on(settled)
         told = outcome_events(_told(group, settled))
-        record_events([*_paused_events(paused), *told, *broken])
+        record_events([*paused_events(paused), *opened_events(seen.opened), *told, *broken])
+    pause_hopeless(seen.hopeless)
     if len(settled) < len(group):
         logger.warning("stale_claims_refused", extra={"count": len(group) - len(settled)})
     return len(settled)
@@ -78,6 +84,12 @@ def _ruling(ended: Ended) -> Ruling:
         jitter=random.uniform(-1, 1),  # noqa: S311 - spreads load, hides nothing
         max_age=settings.DELIVERY_MAX_AGE,
     )
+
+
+def _attempts(group: Sequence[Ended], among: Sequence[Delivery]) -> list[tuple[Leased, Outcome]]:
+    """Return the attempts whose claims still held, in the order in which they ended."""
+    held = {one.pk for one in among}
+    return [(one.row, one.outcome) for one in group if one.row.delivery_id in held]
 
 
 def _orders(
@@ -125,11 +137,23 @@ def _text(text: str, most: int) -> str:
 
 
 def _told(group: Sequence[Ended], settled: Sequence[Delivery]) -> list[Told]:
-    rows = {ended.row.delivery_id: ended.row for ended in group}
+    """Return what came of each; a step changes nothing that anybody was told of."""
+    rows = {e.row.delivery_id: e.row for e in group if e.outcome.verdict is not Verdict.STEP}
     return [
         Told(delivery=one, type=TYPES[DeliveryState(one.state)], cause=_cause(rows[one.pk]))
         for one in settled
+        if one.pk in rows
     ]
+
+
+def _notes(
+    group: Sequence[Ended], settled: Sequence[Delivery]
+) -> Iterator[tuple[Leased, TwinNote]]:
+    """Yield what attempts learnt of twins, by claims that still held."""
+    held = {one.pk for one in settled}
+    for ended in group:
+        if ended.outcome.twin is not None and ended.row.delivery_id in held:
+            yield ended.row, ended.outcome.twin
 
 
 def _cause(row: Leased) -> Cause:
@@ -137,15 +161,3 @@ def _cause(row: Leased) -> Cause:
     return Cause(
         kind="system", name="delivery", request_id=row.request_id, traceparent=row.traceparent
     )
-
-
-def _paused_events(paused: Sequence[Destination]) -> list[NewEvent]:
-    return [
-        NewEvent(
-            workspace_id=one.workspace_id,
-            type=EventType.DESTINATION_AUTO_PAUSED,
-            cause=system("delivery"),
-            data={"destination": destination_snapshot(one)},
-        )
-        for one in paused
-    ]

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from django.conf import settings
 from django.db import (
     InterfaceError,
     OperationalError,
@@ -25,6 +24,9 @@ from tasks_app.delivery.clear import (
     forget_the_old,
     give_stuck_turns,
 )
+from tasks_app.delivery.due import AHEAD, NEVER, due_in
+from tasks_app.delivery.post import send_notices
+from tasks_app.delivery.ramp import close_ramps
 from tasks_app.delivery.take_over import take_over
 from tasks_app.events.commit_hook import ring_drain
 
@@ -44,10 +46,11 @@ def sweep() -> None:
     """
     close_old_connections()
     beat("beat", "beat")
-    for job in (take_over, cancel_of_deleted, *_seldom()):
+    for job in (take_over, cancel_of_deleted, close_ramps, *_seldom()):
         _isolated(job)
-    if settings.OUTBOUND_ENABLED and is_due():
+    if due_in(ahead=AHEAD) < NEVER:
         ring_drain()
+    send_notices()
 
 
 def _isolated(job: Callable[[], int]) -> None:
@@ -62,9 +65,7 @@ def _isolated(job: Callable[[], int]) -> None:
 
 def is_due() -> bool:
     """Tell whether a drain would find something to lease."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT aftercommit_is_due()")
-        return bool(cursor.fetchone()[0])
+    return due_in(ahead=0) < NEVER
 
 
 def _seldom() -> tuple[Callable[[], int], ...]:

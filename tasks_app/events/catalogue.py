@@ -23,6 +23,8 @@ class EventType(StrEnum):
     DESTINATION_PAUSED = "destination_paused"
     DESTINATION_RESUMED = "destination_resumed"
     DESTINATION_AUTO_PAUSED = "destination_auto_paused"
+    DESTINATION_CIRCUIT_OPENED = "destination_circuit_opened"
+    DESTINATION_RECOVERED = "destination_recovered"
     DESTINATION_SECRET_ROTATED = "destination_secret_rotated"  # noqa: S105
     DESTINATION_TESTED = "destination_tested"
     PING = "ping"

@@ -43,8 +43,7 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             SQL.read_text(encoding="utf-8"),
-            "DROP FUNCTION aftercommit_is_due(); DROP FUNCTION aftercommit_give_turns(uuid[], uuid[]);"
-            "DROP FUNCTION aftercommit_settle(jsonb);"
-            "DROP FUNCTION aftercommit_lease(text, integer, double precision, boolean);",
+            "DROP FUNCTION aftercommit_give_turns(uuid[], uuid[]);"
+            "DROP FUNCTION aftercommit_settle(jsonb);",
         ),
     ]

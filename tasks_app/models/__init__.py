@@ -2,28 +2,36 @@
 
 from tasks_app.models.api_key import ApiKey, Scope
 from tasks_app.models.attempt import Attempt
+from tasks_app.models.circuit import Circuit, CircuitState, Gate
 from tasks_app.models.delivery import OPEN_STATES, Delivery, DeliveryState
 from tasks_app.models.destination import Destination, DestinationCounter, DestinationState
 from tasks_app.models.event import Event
 from tasks_app.models.ids import uuid7
 from tasks_app.models.membership import Membership, Role
+from tasks_app.models.notice import Notice, NoticeKind
 from tasks_app.models.process_beat import ProcessBeat
 from tasks_app.models.replay import Replay, ReplayState
 from tasks_app.models.stream_ticket import StreamTicket
 from tasks_app.models.task import Priority, Status, SyncState, Task, TaskSync
+from tasks_app.models.twin import Twin
 from tasks_app.models.workspace import Workspace, WorkspaceHead
 
 __all__ = [
     "OPEN_STATES",
     "ApiKey",
     "Attempt",
+    "Circuit",
+    "CircuitState",
     "Delivery",
     "DeliveryState",
     "Destination",
     "DestinationCounter",
     "DestinationState",
     "Event",
+    "Gate",
     "Membership",
+    "Notice",
+    "NoticeKind",
     "Priority",
     "ProcessBeat",
     "Replay",
@@ -35,6 +43,7 @@ __all__ = [
     "SyncState",
     "Task",
     "TaskSync",
+    "Twin",
     "Workspace",
     "WorkspaceHead",
     "uuid7",

@@ -77,7 +77,13 @@ class Destination(models.Model):
     old_secret_expires_at = models.DateTimeField(null=True, editable=False)
     events = ArrayField(models.CharField(max_length=40), default=default_events)
     max_concurrency = models.PositiveSmallIntegerField(default=10)
+    #: {"requests": n, "seconds": s}: at most n in any s seconds, over all workers.
+    rate_limit = models.JSONField(null=True, blank=True)
     timeout = models.PositiveSmallIntegerField(default=15)
+    #: A JMESPath expression that makes the body of an event; empty for the kind's own body.
+    mapping = models.CharField(max_length=4096, blank=True, default="")
+    #: Where a mirror finds a new twin's id in the answer; empty for kinds that keep none.
+    twin_id_path = models.CharField(max_length=200, blank=True, default="")
     retry_schedule = ArrayField(models.PositiveIntegerField(), default=default_retry_schedule)
     #: Another destination of the workspace, which must have an event before this one gets it.
     after = models.UUIDField(null=True, blank=True)
