@@ -17,6 +17,8 @@ TRIES: Final = 5
 """c-ares waits 5 times the usual answer's time (at least 250 ms) and doubles that for each try, so
 that five tries outlast our 5 s for connecting; an answer to an earlier try is taken as well."""
 
+_ENV_HOSTS: Final = 1 << 8  # ARES_AI_ENVHOSTS of ares.h: $CARES_HOSTS in place of /etc/hosts
+
 
 class NoNameServer(OSError):
     """Our own name servers can't be reached: no fault of the name."""
@@ -40,7 +42,7 @@ class NameServers:
             self._resolver = aiodns.DNSResolver(nameservers=self._servers or None, tries=TRIES)
         try:
             found = await self._resolver.getaddrinfo(
-                host, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM
+                host, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM, flags=_ENV_HOSTS
             )
         except DNSError as error:
             raise _meaning(error) from error

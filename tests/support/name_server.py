@@ -50,6 +50,8 @@ class Query:
 
 Script = Callable[[Query], Awaitable[bytes | None]]
 
+Zone = Mapping[str, Script] | Mapping[None, Script] | Mapping[str | None, Script]
+
 
 def says(*sets: list[str], aliases: tuple[str, ...] = ()) -> Script:
     """Answer the n-th question with the n-th set of addresses, the last one for ever after."""
@@ -149,13 +151,10 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def name_server(
-    *answers: list[str], zone: Mapping[str, Script] | None = None
-) -> AsyncIterator[NameServer]:
+async def name_server(*answers: list[str], zone: Zone | None = None) -> AsyncIterator[NameServer]:
     """Serve on a free port of loopback: `answers` to every name, or a zone's to each of its own."""
     every: dict[str | None, Script] = {None: says(*answers)} if answers else {}
-    for name, script in (zone or {}).items():
-        every[name] = script
+    every.update(zone or {})  # type: ignore[arg-type]
     server = NameServer(every)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

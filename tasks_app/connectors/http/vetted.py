@@ -21,11 +21,15 @@ from tasks_app.connectors.failure import Phase
 from tasks_app.connectors.http.vetting import vetted_addresses
 from tasks_app.connectors.names import Names
 from tasks_app.connectors.stopwatch import Stopwatch, running
-from tasks_app.security.addresses import Network
+from tasks_app.security.addresses import Address, Network
 from tasks_app.security.ssrf import BlockedTarget
 
 MAX_IDLE: Final = 256
 """Connections kept for reuse; file descriptors run out long before memory does."""
+
+TRIED: Final = 2
+"""Addresses of a name that a connection is tried to, for each family; all of them are vetted.
+aiohttp begins anew with all that are left whenever one of them fails: 200 would be 20,000 tries."""
 
 
 class VettingResolver(AbstractResolver):
@@ -45,7 +49,7 @@ class VettingResolver(AbstractResolver):
             addresses = await vetted_addresses(
                 host, port=port, names=self._names, networks=self._networks
             )
-        watch.vetted = addresses
+        addresses = watch.vetted = _tried(addresses)
         watch.enter(Phase.CONNECT)
         return [
             ResolveResult(
@@ -56,6 +60,12 @@ class VettingResolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._names.aclose()
+
+
+def _tried(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
+    families = ([one for one in addresses if one.version == version] for version in (4, 6))
+    kept = {one for family in families for one in family[:TRIED]}
+    return tuple(one for one in addresses if one in kept)
 
 
 class _Handler(ResponseHandler):

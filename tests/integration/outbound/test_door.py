@@ -4,50 +4,26 @@ import asyncio
 import errno
 import resource
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks_app.connectors.failure import ErrorCode, Phase
-from tasks_app.connectors.http import ANSWER_BYTES, Answer, Door, DoorFailure
+from tasks_app.connectors.http import ANSWER_BYTES
 from tasks_app.connectors.http import vetted as vetted_module
 from tasks_app.connectors.http.vetted import VettedConnector
 from tests.support import receiver as bad
 from tests.support.certificates import trust
+from tests.support.doors import a_door, post
+from tests.support.doors import failure as failed
 from tests.support.name_server import name_server
 from tests.support.receiver import Exchange, closed_port, receiver, silent_listener
-
-LOOPBACK = ["127.0.0.1/32"]
-
-
-@asynccontextmanager
-async def a_door(**options: Any) -> AsyncIterator[Door]:
-    door = Door(**({"allowed_networks": LOOPBACK} | options))
-    try:
-        yield door
-        assert door.in_flight == 0, "a connection was not given back"
-    finally:
-        await door.aclose()
-
-
-async def _post(door: Door, url: str, **options: Any) -> Answer:
-    values: dict[str, Any] = {"method": "POST", "headers": {}, "body": b"{}", "timeout": 5.0}
-    return await door.request(url=url, **(values | options))
-
-
-async def _failure(door: Door, url: str, **options: Any) -> DoorFailure:
-    with pytest.raises(DoorFailure) as caught:
-        await _post(door, url, **options)
-    assert door.in_flight == 0
-    return caught.value
 
 
 async def test_a_request_arrives_as_it_was_given_and_the_answer_comes_back() -> None:
     async with receiver(bad.well) as peer, a_door() as door:
-        answer = await _post(
+        answer = await post(
             door, peer.url + "/%2e%2e/x?a=%20b", method="PUT", headers={"X-A": "b"}, body=b"abc"
         )
     [request] = peer.requests
@@ -63,7 +39,7 @@ async def test_a_request_arrives_as_it_was_given_and_the_answer_comes_back() -> 
 async def test_a_connection_is_used_again_and_says_so_in_its_phases() -> None:
     async with receiver(bad.well) as peer, a_door() as door:
         for _ in range(5):
-            answer = await _post(door, peer.url)
+            answer = await post(door, peer.url)
     assert (peer.connections, len(peer.requests)) == (1, 5)
     assert list(answer.phases) == ["send", "headers", "body"]
     assert answer.duration_ms == pytest.approx(sum(answer.phases.values()), abs=0.1)
@@ -77,7 +53,7 @@ async def test_a_hundred_requests_are_in_flight_at_once() -> None:
         await exchange.answer()
 
     async with receiver(together) as peer, a_door() as door:
-        answers = await asyncio.gather(*(_post(door, peer.url) for _ in range(100)))
+        answers = await asyncio.gather(*(post(door, peer.url) for _ in range(100)))
     assert [answer.status for answer in answers] == [200] * 100
 
 
@@ -105,18 +81,18 @@ async def test_a_bad_peer_costs_no_more_than_the_deadline_and_gives_its_slot_bac
     script: bad.Script, code: ErrorCode, phase: Phase, status: int | None
 ) -> None:
     async with receiver(script) as peer, receiver(bad.well) as good, a_door(limit=1) as door:
-        failure = await _failure(door, peer.url, timeout=1.0)
+        failure = await failed(door, peer.url, timeout=1.0)
         assert (failure.code, failure.phase, failure.status_code) == (code, phase, status)
         assert failure.detail
         assert not failure.ours
         assert phase.value in failure.phases
         assert len(peer.requests) == 1
-        assert (await _post(door, good.url)).status == 200
+        assert (await post(door, good.url)).status == 200
 
 
 async def test_a_peer_that_does_not_read_is_told_from_one_that_does_not_answer() -> None:
     async with silent_listener() as port, a_door() as door:
-        failure = await _failure(
+        failure = await failed(
             door, f"http://127.0.0.1:{port}/", body=bytes(32 * 2**20), timeout=2.0
         )
     assert (failure.code, failure.phase) == (ErrorCode.SEND_TIMEOUT, Phase.SEND)
@@ -124,7 +100,7 @@ async def test_a_peer_that_does_not_read_is_told_from_one_that_does_not_answer()
 
 async def test_an_endless_answer_is_read_to_its_bound_and_then_dropped() -> None:
     async with receiver(bad.endless_body) as peer, a_door() as door:
-        answer = await _post(door, peer.url)
+        answer = await post(door, peer.url)
         assert (answer.status, len(answer.body), answer.is_whole) == (200, ANSWER_BYTES, False)
         assert door.in_flight == 0
 
@@ -135,14 +111,14 @@ async def test_an_answer_is_whole_up_to_the_bound_exactly(size: int) -> None:
         await exchange.answer(body=b"y" * size)
 
     async with receiver(sized) as peer, a_door() as door:
-        answer = await _post(door, peer.url)
+        answer = await post(door, peer.url)
     assert answer.is_whole == (size <= ANSWER_BYTES)
     assert len(answer.body) == min(size, ANSWER_BYTES)
 
 
 async def test_a_gzip_bomb_stays_packed() -> None:
     async with receiver(bad.gzip_bomb) as peer, a_door() as door:
-        answer = await _post(door, peer.url)
+        answer = await post(door, peer.url)
     assert answer.body[:2] == b"\x1f\x8b"
     assert len(answer.body) <= ANSWER_BYTES
 
@@ -150,7 +126,7 @@ async def test_a_gzip_bomb_stays_packed() -> None:
 async def test_a_peer_that_takes_the_connection_over_is_not_let() -> None:
     async with receiver(bad.switch_protocols) as peer, a_door() as door:
         for _ in range(2):
-            assert (await _post(door, peer.url)).status == 101
+            assert (await post(door, peer.url)).status == 101
     assert peer.connections == 2
 
 
@@ -160,7 +136,7 @@ async def test_a_redirect_to_the_inside_is_an_answer_and_is_not_followed(status:
         await exchange.answer(status, Location=inside.url)
 
     async with receiver(bad.well) as inside, receiver(redirect) as peer, a_door() as door:
-        assert (await _post(door, peer.url)).status == status
+        assert (await post(door, peer.url)).status == status
         assert inside.connections == 0
 
 
@@ -175,8 +151,8 @@ async def test_a_request_whose_connection_breaks_is_never_sent_again_by_itself(
             exchange.writer.close()
 
     async with receiver(once) as peer, a_door() as door:
-        await _post(door, peer.url, method=method)
-        failure = await _failure(door, peer.url, method=method)
+        await post(door, peer.url, method=method)
+        failure = await failed(door, peer.url, method=method)
         assert failure.code is ErrorCode.CONNECTION_RESET
         await asyncio.sleep(0.05)  # time for a second request to come, if there were one
         assert (len(peer.requests), peer.connections) == (2, 1)
@@ -190,10 +166,10 @@ async def test_a_connection_that_was_closed_while_idle_is_not_used() -> None:
 
     closed = asyncio.Event()
     async with receiver(answer_and_close) as peer, a_door() as door:
-        await _post(door, peer.url)
+        await post(door, peer.url)
         await closed.wait()
         await asyncio.sleep(0.05)
-        assert (await _post(door, peer.url)).status == 200
+        assert (await post(door, peer.url)).status == 200
     assert peer.connections == 2
 
 
@@ -202,8 +178,8 @@ async def test_no_cookie_or_credential_of_one_answer_reaches_another_request() -
         await exchange.answer(Set_Cookie="a=b; Path=/", WWW_Authenticate="Basic")
 
     async with receiver(greedy) as peer, a_door() as door:
-        await _post(door, peer.url, headers={"Authorization": "Bearer secret"})
-        await _post(door, peer.url)
+        await post(door, peer.url, headers={"Authorization": "Bearer secret"})
+        await post(door, peer.url)
     assert "cookie" not in peer.requests[1].headers
     assert "authorization" not in peer.requests[1].headers
 
@@ -216,7 +192,7 @@ async def test_a_storm_of_cancellations_leaks_no_slot() -> None:
 
     async with receiver(sometimes) as peer, a_door(limit=20) as door:
         tasks = [
-            asyncio.create_task(_post(door, peer.url, headers={"X-N": str(n % 10)}, timeout=60))
+            asyncio.create_task(post(door, peer.url, headers={"X-N": str(n % 10)}, timeout=60))
             for n in range(400)
         ]
         for n, task in enumerate(tasks):
@@ -226,7 +202,7 @@ async def test_a_storm_of_cancellations_leaks_no_slot() -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         assert door.in_flight == 0
         answers = await asyncio.gather(
-            *(_post(door, peer.url, headers={"X-N": "0"}) for _ in range(40))
+            *(post(door, peer.url, headers={"X-N": "0"}) for _ in range(40))
         )
     assert {answer.status for answer in answers} == {200}
 
@@ -244,7 +220,7 @@ async def test_a_storm_of_cancellations_leaks_no_slot() -> None:
 )
 async def test_a_literal_inside_address_is_refused_at_the_send_too(url: str) -> None:
     async with a_door() as door:
-        failure = await _failure(door, url)
+        failure = await failed(door, url)
     assert failure.code is ErrorCode.ADDRESS_REFUSED
     assert failure.phase is Phase.DNS
     assert "127.0.0.2" not in failure.detail
@@ -262,9 +238,9 @@ async def test_a_name_that_answers_differently_the_second_time_is_not_connected_
         a_door(name_servers=[names.address], names_ttl=0.0) as door,
     ):
         url = f"http://rebinding.example:{peer.port}/"
-        answer = await _post(door, url)
+        answer = await post(door, url)
         assert list(answer.phases) == ["dns", "connect", "send", "headers", "body"]
-        failure = await _failure(door, url)
+        failure = await failed(door, url)
         assert (failure.code, failure.phase) == (ErrorCode.ADDRESS_REFUSED, Phase.DNS)
         assert "127.0.0.2" not in failure.detail
         assert names.queries == 2
@@ -278,14 +254,14 @@ async def test_one_refused_address_of_a_name_refuses_all() -> None:
         receiver(bad.well) as peer,
         a_door(name_servers=[names.address]) as door,
     ):
-        failure = await _failure(door, f"http://two.example:{peer.port}/")
+        failure = await failed(door, f"http://two.example:{peer.port}/")
         assert failure.code is ErrorCode.ADDRESS_REFUSED
         assert peer.connections == 0
 
 
 async def test_an_inside_port_of_an_outside_name_is_refused() -> None:
     async with name_server(["8.8.8.8"]) as names, a_door(name_servers=[names.address]) as door:
-        failure = await _failure(door, "http://db.example:5432/")
+        failure = await failed(door, "http://db.example:5432/")
     assert failure.code is ErrorCode.ADDRESS_REFUSED
 
 
@@ -300,14 +276,14 @@ async def test_the_second_wall_holds_where_the_first_is_passed(
         receiver(bad.well) as peer,
         a_door(allowed_networks=["127.0.0.0/8"]) as door,
     ):
-        failure = await _failure(door, f"http://127.0.0.3:{peer.port}/")
+        failure = await failed(door, f"http://127.0.0.3:{peer.port}/")
         assert failure.code is ErrorCode.ADDRESS_REFUSED
         assert peer.requests == []
 
 
 async def test_a_closed_port_says_so() -> None:
     async with a_door() as door:
-        failure = await _failure(door, f"http://127.0.0.1:{closed_port()}/")
+        failure = await failed(door, f"http://127.0.0.1:{closed_port()}/")
     assert (failure.code, failure.phase) == (ErrorCode.CONNECT_REFUSED, Phase.CONNECT)
 
 
@@ -320,7 +296,7 @@ async def test_a_port_that_never_takes_the_connection_ends_with_the_connect_time
             filler.setblocking(False)
             filler.connect_ex(listening.getsockname())
         async with a_door(connect_timeout=1.0) as door:
-            failure = await _failure(door, f"http://127.0.0.1:{listening.getsockname()[1]}/")
+            failure = await failed(door, f"http://127.0.0.1:{listening.getsockname()[1]}/")
         for filler in fillers:
             filler.close()
     assert (failure.code, failure.phase) == (ErrorCode.CONNECT_TIMEOUT, Phase.CONNECT)
@@ -335,7 +311,7 @@ async def test_a_process_out_of_file_descriptors_blames_itself() -> None:
             spare.append(socket.socket())
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
-            failure = await _failure(door, peer.url)
+            failure = await failed(door, peer.url)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             for sock in spare:
@@ -358,7 +334,7 @@ async def test_tls_is_verified_for_the_name_and_the_name_is_sent() -> None:
         receiver(bad.well, tls=server) as peer,
         a_door(tls=trust().client, resolve=_loopback) as door,
     ):
-        answer = await _post(door, f"https://hooks.example:{peer.port}/")
+        answer = await post(door, f"https://hooks.example:{peer.port}/")
         assert answer.status == 200
         assert list(answer.phases) == ["dns", "connect", "tls", "send", "headers", "body"]
         assert seen == ["hooks.example"]
@@ -381,7 +357,7 @@ async def test_a_certificate_that_is_not_good_ends_before_anything_is_sent(
         receiver(bad.well, tls=trust().server) as peer,
         a_door(resolve=_loopback, **options) as door,
     ):
-        failure = await _failure(door, f"{url}:{peer.port}/")
+        failure = await failed(door, f"{url}:{peer.port}/")
         assert (failure.code, failure.phase) == (ErrorCode.TLS_FAILED, Phase.TLS)
         assert detail in failure.detail
         assert peer.requests == []
@@ -389,11 +365,11 @@ async def test_a_certificate_that_is_not_good_ends_before_anything_is_sent(
 
 async def test_a_handshake_that_hangs_ends_with_the_connect_timeout() -> None:
     async with silent_listener() as port, a_door(connect_timeout=1.0) as door:
-        failure = await _failure(door, f"https://127.0.0.1:{port}/")
+        failure = await failed(door, f"https://127.0.0.1:{port}/")
     assert (failure.code, failure.phase) == (ErrorCode.TLS_TIMEOUT, Phase.TLS)
 
 
-async def test_a_peer_that_speaks_no_tls_is_a_tls_failure() -> None:
+async def test_a_peer_that_speaks_no_tls_is_a_tlsfailed() -> None:
     async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.example ESMTP\r\n")
         await writer.drain()
@@ -402,7 +378,7 @@ async def test_a_peer_that_speaks_no_tls_is_a_tls_failure() -> None:
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     async with server, a_door() as door:
         port = server.sockets[0].getsockname()[1]
-        failure = await _failure(door, f"https://127.0.0.1:{port}/")
+        failure = await failed(door, f"https://127.0.0.1:{port}/")
     assert (failure.code, failure.phase) == (ErrorCode.TLS_FAILED, Phase.TLS)
 
 
@@ -410,12 +386,12 @@ async def test_idle_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(vetted_module, "MAX_IDLE", 32)
     async with receiver(bad.well) as peer, a_door(resolve=_loopback) as door:
         for n in range(80):
-            await _post(door, f"http://host{n}.example:{peer.port}/")
+            await post(door, f"http://host{n}.example:{peer.port}/")
         assert 0 < door.idle <= 32
 
 
 async def test_a_header_that_would_smuggle_is_not_sent() -> None:
     async with receiver(bad.well) as peer, a_door() as door:
-        failure = await _failure(door, peer.url, headers={"X": "a\r\nHost: b"})
+        failure = await failed(door, peer.url, headers={"X": "a\r\nHost: b"})
         assert failure.ours
         assert peer.requests == []
