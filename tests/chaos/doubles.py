@@ -19,6 +19,7 @@ EXCUSES = frozenset(
     }
 )
 IN_FLIGHT = 20.0  # seconds that an attempt and its settling may take: a deadline of 15 s and some
+ON_ITS_WAY = 1.0  # seconds; what a killed sender had written may still be read by a busy receiver
 
 
 def doubles(records: Records) -> list[tuple[Arrived, Arrived]]:
@@ -62,7 +63,7 @@ def _explains(
 ) -> int | None:
     """Return the number of a fault that fell between both and is not used up for this delivery."""
     for number, fault in enumerate(excuses):
-        between = fault.began <= second.at and first.at <= fault.ended
+        between = fault.began <= second.at and first.at <= fault.ended + ON_ITS_WAY
         if (
             between
             and fault.began - first.at <= IN_FLIGHT

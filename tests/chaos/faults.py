@@ -44,7 +44,6 @@ class Storm:
             thread.start()
         for thread in threads:
             thread.join()
-        time.sleep(max(0.0, began + self._seconds - time.monotonic()))
 
     def _play(self, card: Card, began: float) -> None:
         with self._busy[card.target]:

@@ -60,9 +60,9 @@ def _play(stage: Stage, options: Options, cards: list[Any]) -> tuple[Records, di
     ]
     storm = Storm(stage, cards, seconds=options.seconds)
     storm.run()
+    last = max(fault.ended for fault in storm.faults)
     for writer in writing:
         writer.stop()
-    last = max(fault.ended for fault in storm.faults)
     time.sleep(max(0.0, last + AFTER - time.time()))
     looked_at, open_after = time.time(), collect.what_is_open(stage)
     _wait_for_the_end(stage)

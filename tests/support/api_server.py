@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.db import connection
@@ -26,11 +27,33 @@ def database_url() -> str:
     return f"postgresql://{who}@{at['HOST']}:{at['PORT']}/{at['NAME']}"
 
 
+@dataclass(frozen=True, slots=True)
+class ApiServer:
+    """A running api, to be killed."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+
+    def kill(self) -> None:
+        """End it as a power cut would, main and child."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+
 @contextlib.contextmanager
 def api_server(
     *, application: str = "config.wsgi:application", threads: int = 4, **environment: str
 ) -> Iterator[int]:
     """Run granian; give its port once it answers. Its whole group is ended, as it must be."""
+    with running_api(application=application, threads=threads, **environment) as server:
+        yield server.port
+
+
+@contextlib.contextmanager
+def running_api(
+    *, application: str = "config.wsgi:application", threads: int = 4, **environment: str
+) -> Iterator[ApiServer]:
+    """Do the same, and give what kills it."""
     port = free_port()
     command = [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
@@ -49,9 +72,10 @@ def api_server(
     )
     try:
         _wait(process, port)
-        yield port
+        yield ApiServer(port, process)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:

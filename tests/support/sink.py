@@ -24,6 +24,7 @@ class Came:
     sequence: int
     headers: dict[str, str]
     data: dict[str, Any]  # the event
+    body: bytes  # as it was signed
 
     @property
     def task(self) -> str:
@@ -117,4 +118,5 @@ def _read(request: Request) -> Came:
         sequence=int(headers["webhook-sequence"]),
         headers=headers,
         data=json.loads(request.body)["data"],
+        body=request.body,
     )

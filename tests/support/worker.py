@@ -60,10 +60,16 @@ def environment(redis_url: str = "") -> dict[str, str]:
 
 @contextlib.contextmanager
 def worker(
-    folder: Path, *, name: str = "one", redis_url: str = "", **more: str
+    folder: Path, *, name: str = "one", redis_url: str = "", freezes: str = "", **more: str
 ) -> Iterator[Running]:
-    """Run a worker of two children, as `make up` does."""
-    command = (*CELERY, *WORKER, "-n", f"{name}@%h")
+    """Run a worker of two children, as `make up` does.
+
+    ``freezes`` names a point of tests.support.freezing at which it stops for good.
+    """
+    program: tuple[str, ...] = CELERY
+    if freezes:
+        program = ("-m", "tests.support.freezing", freezes, str(folder / freezes), *CELERY[2:])
+    command = (*program, *WORKER, "-n", f"{name}@%h")
     with _running(command, folder / f"{name}.log", {"ROLE": "worker", **more}, redis_url) as one:
         yield one
 
