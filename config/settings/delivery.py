@@ -26,7 +26,8 @@ DELIVERY_LEASE_MARGIN = 30.0  # a lease outlives its attempt's deadline by this
 DELIVERY_WORKER_BEAT = 2.0
 DELIVERY_WORKER_SILENCE = 6.0  # a worker silent for this long has died
 DELIVERY_POISON_LEASES = 20  # leases without any outcome
-DELIVERY_AUTO_PAUSE_AFTER = env.integer(  # of nothing but failures
+# Of nothing but failures.
+DELIVERY_AUTO_PAUSE_AFTER = env.integer(
     "DELIVERY_AUTO_PAUSE_AFTER", 5 * 24 * 3600, low=1, high=365 * 24 * 3600
 )
 DELIVERY_MAX_AGE = 4 * 24 * 3600  # older than this: dead

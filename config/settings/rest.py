@@ -40,6 +40,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "TaskPriority": "tasks_app.models.Priority",
         "SyncState": "tasks_app.models.SyncState",
         "DestinationState": "tasks_app.models.DestinationState",
+        "CircuitState": "tasks_app.models.CircuitState",
         "DeliveryState": "tasks_app.models.DeliveryState",
     },
     "POSTPROCESSING_HOOKS": [

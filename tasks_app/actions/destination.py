@@ -23,7 +23,7 @@ from tasks_app.events.cause import Cause
 from tasks_app.events.record import NewEvent, Recorded, lock_heads, record_event
 from tasks_app.events.snapshot import destination_snapshot, moment
 from tasks_app.exceptions import NotFound
-from tasks_app.models import Delivery, Destination, DestinationCounter, DestinationState
+from tasks_app.models import Circuit, Delivery, Destination, DestinationCounter, DestinationState
 from tasks_app.models.sealed import seal_secret
 from tasks_app.security.signing import new_secret
 
@@ -86,6 +86,7 @@ def change_destination(
             if "after" in own:
                 check_chain(destination)
                 set_free(destination)
+            _probe_at_once(destination)
             _record(destination, EventType.DESTINATION_CHANGED, cause, changed=changed)
     return destination
 
@@ -126,18 +127,27 @@ def pause_destination(
 def resume_destination(
     *, workspace_id: uuid.UUID, destination_id: uuid.UUID, cause: Cause
 ) -> Destination:
-    """Send again what waits, in order, also before a Retry-After is over. Raises NotFound."""
+    """Send again what waits, in order, also before a Retry-After is over. Raises NotFound.
+
+    Where its circuit is open, one request goes at once, and the others once that has succeeded.
+    """
     destination = locked_destination(workspace_id, destination_id)
-    if destination.state != DestinationState.ACTIVE or destination.blocked_until is not None:
+    was_held = _probe_at_once(destination) or destination.blocked_until is not None
+    if was_held or destination.state != DestinationState.ACTIVE:
         _save(destination, state=DestinationState.ACTIVE, paused_reason="", blocked_until=None)
         _start_anew(destination)
         _record(destination, EventType.DESTINATION_RESUMED, cause)
     return destination
 
 
+def _probe_at_once(destination: Destination) -> bool:
+    """Let an open circuit try at once: somebody has seen to the destination."""
+    lock_heads([destination.workspace_id])
+    return Circuit.objects.begin_anew(destination.pk)
+
+
 def _start_anew(destination: Destination) -> None:
     """Count no delivery's age by the time in which it was not allowed to go."""
-    lock_heads([destination.workspace_id])
     begun = Delivery.objects.filter(destination=destination, trying_since__isnull=False)
     begun.unfinished().update(trying_since=None)
 

@@ -14,7 +14,7 @@ from tasks_app.api.outbound_fields import Headers, Url
 from tasks_app.connectors.registry import kinds
 from tasks_app.events.catalogue import SUBSCRIBABLE
 from tasks_app.events.snapshot import moment
-from tasks_app.models import Destination, DestinationState
+from tasks_app.models import CircuitState, Destination, DestinationState
 from tasks_app.models.destination import SignatureScheme, default_events, default_retry_schedule
 from tasks_app.queries.backlog import Backlog
 from tasks_app.security.masking import MASK
@@ -25,7 +25,14 @@ ONE_LINE: Final = RegexValidator(
     r"^[^\x00-\x1f\x7f-\x9f]*\Z", "A name has no control characters.", "control_character"
 )
 # These move by themselves between a client's reading and writing.
-RESTLESS: Final = ("pending", "oldest_due_at", "blocked_until")
+RESTLESS: Final = ("pending", "oldest_due_at", "blocked_until", "circuit", "circuit_until")
+
+
+class RateLimitSerializer(StrictSerializer):
+    """At most so many requests in any so many seconds, over all workers."""
+
+    requests = WholeNumber(min_value=1, max_value=100_000)
+    seconds = WholeNumber(min_value=1, max_value=86_400)
 
 
 class DestinationSerializer(StrictSerializer):
@@ -62,6 +69,9 @@ class DestinationSerializer(StrictSerializer):
         help_text="A destination that must have an event before this one gets it.",
     )
     max_concurrency = WholeNumber(min_value=1, max_value=100, default=10)
+    rate_limit = RateLimitSerializer(
+        default=None, allow_null=True, help_text="What is over it waits and spends no attempt."
+    )
     timeout = WholeNumber(min_value=1, max_value=60, default=15, help_text="Seconds, all in all.")
     retry_schedule = Items(
         child=WholeNumber(min_value=1, max_value=RETRY_SECONDS_MAX),
@@ -74,6 +84,14 @@ class DestinationSerializer(StrictSerializer):
     pending = serializers.IntegerField(read_only=True, help_text="Deliveries under way.")
     oldest_due_at = serializers.DateTimeField(read_only=True, allow_null=True)
     blocked_until = serializers.DateTimeField(read_only=True, allow_null=True)
+    circuit = serializers.ChoiceField(
+        choices=CircuitState.choices,
+        read_only=True,
+        help_text="Open: left alone after failures; probing: one request tries; ramping: up again.",
+    )
+    circuit_until = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="When an open circuit is probed next."
+    )
     old_secret_expires_at = serializers.DateTimeField(read_only=True, allow_null=True)
     created_at = serializers.DateTimeField(read_only=True)
     updated_at = serializers.DateTimeField(read_only=True)
@@ -106,6 +124,7 @@ def told_destination(destination: Destination, backlog: Backlog) -> dict[str, An
         "events": destination.events,
         "after": str(destination.after) if destination.after else None,
         "max_concurrency": destination.max_concurrency,
+        "rate_limit": destination.rate_limit,
         "timeout": destination.timeout,
         "retry_schedule": destination.retry_schedule,
         "state": destination.state,
@@ -113,6 +132,8 @@ def told_destination(destination: Destination, backlog: Backlog) -> dict[str, An
         "pending": backlog.pending,
         "oldest_due_at": moment(backlog.oldest_due_at),
         "blocked_until": moment(destination.blocked_until),
+        "circuit": backlog.circuit,
+        "circuit_until": moment(backlog.circuit_until),
         "old_secret_expires_at": moment(destination.old_secret_expires_at),
         "created_at": moment(destination.created_at),
         "updated_at": moment(destination.updated_at),

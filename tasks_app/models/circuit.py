@@ -28,19 +28,21 @@ class CircuitQuerySet(models.QuerySet["Circuit"]):
     """Changes by hand."""
 
     def begin_anew(self, destination_id: uuid.UUID) -> bool:
-        """Let one probe go at once and count failures from here; tell whether it was open.
+        """Let one probe go at once and count failures from here; tell whether one had to wait.
 
         What is under way no longer counts. The caller holds the workspace's head.
         """
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE destination_circuit SET failing_since = NULL, failed_at = NULL, fails = 0,"
-                " era = era + (state = 'open')::integer,"
-                " until = CASE WHEN state = 'open' THEN least(until, statement_timestamp())"
-                " ELSE until END WHERE destination_id = %s RETURNING state",
+                "UPDATE destination_circuit c SET failing_since = NULL, failed_at = NULL, fails = 0,"
+                " era = c.era + (c.state = 'open')::integer,"
+                " until = CASE WHEN c.state = 'open' THEN least(c.until, statement_timestamp())"
+                " ELSE c.until END FROM destination_circuit old"
+                " WHERE c.destination_id = %s AND old.destination_id = c.destination_id"
+                " RETURNING old.state = 'open' AND old.until > statement_timestamp()",
                 [destination_id],
             )
-            return cursor.fetchone() == (CircuitState.OPEN,)
+            return cursor.fetchone() == (True,)
 
 
 class Circuit(models.Model):

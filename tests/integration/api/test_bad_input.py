@@ -287,7 +287,13 @@ WRONG_DESTINATIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"secret": "whsec_mine"}, "/secret", "unknown_field"),
     ({"authorization": {}}, "/authorization", "unknown_field"),
     ({"mode": "latest"}, "/mode", "unknown_field"),
-    ({"rate_limit": None}, "/rate_limit", "unknown_field"),
+    ({"rate_limit": 5}, "/rate_limit", "not_an_object"),
+    ({"rate_limit": {"requests": 5}}, "/rate_limit/seconds", "required"),
+    ({"rate_limit": {"requests": 0, "seconds": 1}}, "/rate_limit/requests", "min_value"),
+    ({"rate_limit": {"requests": 1.5, "seconds": 1}}, "/rate_limit/requests", "invalid"),
+    ({"rate_limit": {"requests": True, "seconds": 1}}, "/rate_limit/requests", "invalid"),
+    ({"rate_limit": {"requests": 1, "seconds": 86_401}}, "/rate_limit/seconds", "max_value"),
+    ({"rate_limit": {"requests": 1, "seconds": 1, "per": 2}}, "/rate_limit/per", "unknown_field"),
 ]
 
 
