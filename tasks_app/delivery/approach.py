@@ -33,15 +33,15 @@ def signing_with(to: Destination) -> tuple[str, ...]:
 
     Raises tasks_app.security.encryption.EncryptionError where one does not open.
     """
-    shared = (to.sealed_secret, to.sealed_old_secret)
-    keys = (to.sealed_signing_key, to.sealed_old_signing_key)
     opened: list[str] = []
     if to.signature != SignatureScheme.V1A:
-        opened += [open_secret(destination_id=to.pk, sealed=one) for one in shared if one]
+        opened += _opened(to, "secret", to.sealed_secret, to.sealed_old_secret)
     if to.signature != SignatureScheme.V1:
-        opened += [_key(to, one) for one in keys if one]
+        opened += _opened(to, "signing_key", to.sealed_signing_key, to.sealed_old_signing_key)
     return tuple(opened)
 
 
-def _key(to: Destination, sealed: str) -> str:
-    return open_secret(destination_id=to.pk, sealed=sealed, place="signing_key")
+def _opened(to: Destination, place: str, current: str, old: str) -> list[str]:
+    """Open both; there may be no old one, but always a current one."""
+    sealed = (current, old) if old else (current,)
+    return [open_secret(destination_id=to.pk, sealed=one, place=place) for one in sealed]

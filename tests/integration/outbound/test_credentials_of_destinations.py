@@ -202,7 +202,7 @@ async def test_a_stale_token_is_replaced_within_the_same_attempt(
         door = by.door_for(access(peer, oauth2(tokens.url)))
         await ask(door, peer.url)
         good[:] = ["token-2"]
-        answer = await ask(door, peer.url, **{"webhook-attempt": "7"})
+        answer = await ask(door, peer.url, timeout=10, **{"webhook-attempt": "7"})
     assert answer.status == 200
     assert bearers(peer) == ["token-1", "token-1", "token-2"]
     refused, repeated = peer.requests[1:]
