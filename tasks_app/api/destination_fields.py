@@ -11,6 +11,7 @@ from tasks_app.actions.destination_secrets import told_headers
 from tasks_app.api.credential_fields import Auth, Tls
 from tasks_app.api.fields import Distinct, Id, Items, StrictSerializer, Text, WholeNumber, Word
 from tasks_app.api.outbound_fields import Headers, Url
+from tasks_app.api.rate_limit_field import RateLimit
 from tasks_app.connectors.registry import kinds
 from tasks_app.events.catalogue import SUBSCRIBABLE
 from tasks_app.events.snapshot import moment
@@ -26,13 +27,6 @@ ONE_LINE: Final = RegexValidator(
 )
 # These move by themselves between a client's reading and writing.
 RESTLESS: Final = ("pending", "oldest_due_at", "blocked_until", "circuit", "circuit_until")
-
-
-class RateLimitSerializer(StrictSerializer):
-    """At most so many requests in any so many seconds, over all workers."""
-
-    requests = WholeNumber(min_value=1, max_value=100_000)
-    seconds = WholeNumber(min_value=1, max_value=86_400)
 
 
 class DestinationSerializer(StrictSerializer):
@@ -69,7 +63,7 @@ class DestinationSerializer(StrictSerializer):
         help_text="A destination that must have an event before this one gets it.",
     )
     max_concurrency = WholeNumber(min_value=1, max_value=100, default=10)
-    rate_limit = RateLimitSerializer(
+    rate_limit = RateLimit(
         default=None, allow_null=True, help_text="What is over it waits and spends no attempt."
     )
     timeout = WholeNumber(min_value=1, max_value=60, default=15, help_text="Seconds, all in all.")
