@@ -51,7 +51,8 @@ class KeyRing:
         if any(len(key) != _KEY_BYTES for key in keys.values()):
             raise BadKeyRing(f"an encryption key has {_KEY_BYTES} bytes")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
-        self._current = next(iter(keys))
+        self.current = next(iter(keys))
+        """The id of the key that encrypts."""
 
     @classmethod
     def parse(cls, keys_given: str | Iterable[str]) -> "KeyRing":
@@ -71,10 +72,10 @@ class KeyRing:
     def encrypt(self, plain: str, *, context: str) -> str:
         """Encrypt under the first key for this context only."""
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[self._current].encrypt(
-            nonce, plain.encode(), _associated(self._current, context)
+        sealed = self._ciphers[self.current].encrypt(
+            nonce, plain.encode(), _associated(self.current, context)
         )
-        return f"v1:{self._current}:{urlsafe_b64encode(nonce + sealed).decode()}"
+        return f"v1:{self.current}:{urlsafe_b64encode(nonce + sealed).decode()}"
 
     def decrypt(self, value: str, *, context: str) -> str:
         """Decrypt what `encrypt` made for the same context. Raises WrongKey or Tampered."""
@@ -90,7 +91,7 @@ class KeyRing:
 
     def is_current(self, value: str) -> bool:
         """Tell whether the value is encrypted under the first key. Raises Tampered."""
-        return _take_apart(value)[0] == self._current
+        return _take_apart(value)[0] == self.current
 
     def rotate(self, value: str, *, context: str) -> str:
         """Encrypt again under the first key; a current value is checked and given back as it is."""

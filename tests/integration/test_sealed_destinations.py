@@ -1,8 +1,7 @@
 """From sealed rows to requests that arrive authorized and signed, or do not leave at all."""
 
 import contextlib
-import os
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -17,10 +16,10 @@ from standardwebhooks import Webhook
 from tasks_app.actions.destination import change_destination, rotate_secret
 from tasks_app.actions.task import create_task
 from tasks_app.models import Attempt, Delivery, Destination, Workspace
-from tasks_app.models.sealed import key_ring
 from tests.support.background import in_background
 from tests.support.engine import SECRET, deliver, make_due, to
 from tests.support.factories import cause
+from tests.support.key_rings import keys, new_key
 from tests.support.receiver import Exchange, Request, receiver
 from tests.support.sink import Came, sink
 from tests.support.token_server import TokenServer, token_server
@@ -49,23 +48,6 @@ def there(requests: list[Request]) -> Iterator[str]:
 def tokens() -> Iterator[TokenServer]:
     with in_background(token_server()) as here:
         yield here
-
-
-@contextlib.contextmanager
-def keys(settings: Settings, *ring: str) -> Iterator[None]:
-    """Let the process have this key ring for a while."""
-    before = settings.ENCRYPTION_KEYS
-    settings.ENCRYPTION_KEYS = list(ring)
-    key_ring.cache_clear()
-    try:
-        yield
-    finally:
-        settings.ENCRYPTION_KEYS = before
-        key_ring.cache_clear()
-
-
-def new_key(name: str) -> str:
-    return f"{name}:{b64encode(os.urandom(32)).decode()}"
 
 
 def make(workspace: Workspace) -> None:
@@ -144,7 +126,7 @@ def test_a_token_endpoint_that_fails_spends_an_attempt_and_shows_nothing_of_its_
     assert [request.headers["authorization"] for request in requests] == ["Bearer token-2"]
 
 
-SEALED = {
+SEALED: dict[str, Any] = {
     "auth": {"type": "bearer", "token": "t0ken"},
     "headers": {"X-Tenant": "acme"},
     "signature": "both",
