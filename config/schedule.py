@@ -7,6 +7,6 @@ schedule = {
     "sweep": {
         "task": "tasks_app.sweep",
         "schedule": SWEEP_EVERY_SECONDS,
-        "options": {"queue": "sweep", "expires": 5, "ignore_result": True},
+        "options": {"queue": "sweep", "ignore_result": True},
     },
 }

@@ -4,10 +4,12 @@ from celery import shared_task
 
 from tasks_app.delivery import lifecycle
 from tasks_app.delivery.drain import drain as drain_now
+from tasks_app.delivery.rest import Rest
 from tasks_app.delivery.sweep import sweep as sweep_now
 from tasks_app.events import wire
 
 __all__ = ["drain", "lifecycle", "sweep"]
+_rest = Rest(0.5)  # seconds; beat rings every one
 
 
 @shared_task(name=wire.DRAIN_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
@@ -19,4 +21,5 @@ def drain() -> None:
 @shared_task(name=wire.SWEEP_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Find what was lost, and ring."""
-    sweep_now()
+    if _rest.is_over():
+        sweep_now()

@@ -107,6 +107,8 @@ class Child:
         transport, _ = await loop.subprocess_exec(lambda: ears, *self.spec.command, **options)
         self._pid = transport.get_pid()
         self._run.record(self.spec.name, self._pid)
+        if self._stopping.is_set():
+            self._signal(self.spec.stop_signal)  # told while there was no pid to tell it to
         try:
             await ears.exited.wait()
         finally:

@@ -19,6 +19,7 @@ from config.supervisor.options import Options
 
 # The door first, so that nothing new comes in; the data last, so that all can still write.
 STOP_ORDER = ("proxy", "api", "stream", "beat", "worker", "sandbox", "valkey", "postgres")
+WORKER_GRACE = 70.0  # seconds; longer than Celery's own soft shutdown
 API_THREADS = 4  # one core's worth of Django; more only queue for the interpreter
 # Without its banner, which would push the lines to copy off the screen, and without its
 # warning about root: api and worker do run as who started them.
@@ -102,7 +103,7 @@ def _worker(name: str, environment: Mapping[str, str]) -> ProcessSpec:
         *("-O", "fair", "-Q", "drain,sweep", "--without-gossip", "--without-mingle"),
         role="worker",
         environment=environment,
-        grace=35.0,  # longer than Celery's own soft shutdown
+        grace=WORKER_GRACE,
     )
 
 

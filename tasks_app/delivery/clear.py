@@ -11,6 +11,8 @@ from tasks_app.events.turn import give_turns_to, move_on
 BATCH = 1000
 OLD = "statement_timestamp() - interval '1 hour'"
 
+LATELY, EVER = "1 hour", "1000 years"
+
 OF_DELETED = """
     SELECT o.id, o.workspace_id FROM destination x CROSS JOIN LATERAL (
         (SELECT d.id, d.workspace_id FROM delivery d
@@ -19,7 +21,7 @@ OF_DELETED = """
         (SELECT d.id, d.workspace_id FROM delivery d
          WHERE d.destination_id = x.id AND d.task_id IS NOT NULL
            AND d.state IN ('waiting', 'pending', 'leased') AND d.state = 'waiting' LIMIT %s)) o
-    WHERE x.deleted_at IS NOT NULL LIMIT %s
+    WHERE x.deleted_at > statement_timestamp() - %s::interval LIMIT %s
 """
 CANCEL = """
     UPDATE delivery d SET state = 'cancelled', error = 'destination_deleted',
@@ -45,11 +47,21 @@ UNCHAINED = """
 """
 
 
-@transaction.atomic
 def cancel_of_deleted() -> int:
-    """Cancel deliveries of deleted destinations, a batch at a time; the log says so."""
+    """Cancel deliveries of destinations deleted within the last hour; the log says so."""
+    return _cancel_of_deleted(LATELY)
+
+
+def cancel_of_long_deleted() -> int:
+    """Do it for those of all times: a belt. No lease lives for an hour, so it finds nothing."""
+    return _cancel_of_deleted(EVER)
+
+
+@transaction.atomic
+def _cancel_of_deleted(within: str) -> int:
+    """Cancel a batch."""
     with connection.cursor() as cursor:
-        cursor.execute(OF_DELETED, [BATCH, BATCH, BATCH])
+        cursor.execute(OF_DELETED, [BATCH, BATCH, within, BATCH])
         found = cursor.fetchall()
     if not found:
         return 0

@@ -51,7 +51,10 @@ class DatabaseLedger:
             return None
         except Exception:
             logger.exception("settle_refused", extra={"count": len(group)})
-            done = self._one_by_one(group) if len(group) > 1 else 0
+            one_by_one = self._one_by_one(group) if len(group) > 1 else 0
+            if one_by_one is None:
+                return None
+            done = one_by_one
         self._held.difference_update(ended.row.claim_id for ended in group)
         return done
 
@@ -77,8 +80,18 @@ class DatabaseLedger:
         """Close this thread's connection."""
         connection.close()
 
-    def _one_by_one(self, group: list[Ended]) -> int:
-        return sum(self.settle([ended]) or 0 for ended in group)
+    def _one_by_one(self, group: list[Ended]) -> int | None:
+        """Settle each alone. Where the database goes away midway the whole group is tried again:
+
+        its claims keep those that were written from being written twice.
+        """
+        done = 0
+        for ended in group:
+            settled = self.settle([ended])
+            if settled is None:
+                return None
+            done += settled
+        return done
 
     def _settle_doubts(self) -> None:
         if self._in_doubt:

@@ -20,6 +20,7 @@ from django.db import (
 from tasks_app.delivery.beats import beat
 from tasks_app.delivery.clear import (
     cancel_of_deleted,
+    cancel_of_long_deleted,
     follow_lost_chains,
     forget_the_old,
     give_stuck_turns,
@@ -73,7 +74,7 @@ def _seldom() -> tuple[Callable[[], int], ...]:
     if time.monotonic() - _last_seldom[0] < SELDOM:
         return ()
     _last_seldom[0] = time.monotonic()
-    return follow_lost_chains, give_stuck_turns, forget_the_old
+    return cancel_of_long_deleted, follow_lost_chains, give_stuck_turns, forget_the_old
 
 
 @transaction.atomic

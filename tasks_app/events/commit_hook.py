@@ -114,7 +114,7 @@ def ring(
         wake = _announce(grown, deliver=deliver, access=access)
         if wake:
             current_app.send_task(
-                wire.DRAIN_TASK, queue=wire.DRAIN_QUEUE, expires=30, ignore_result=True, retry=False
+                wire.DRAIN_TASK, queue=wire.DRAIN_QUEUE, ignore_result=True, retry=False
             )
     except Exception:
         breaker().trip()

@@ -127,4 +127,4 @@ def running_house(**variables: str) -> Iterator[House]:
             yield house
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            process.wait(90)
