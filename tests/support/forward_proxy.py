@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
+from tests.support.listening import listening
+
 Reply = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -36,10 +38,8 @@ class ForwardProxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            while await self._one(reader, writer):
-                pass
-        writer.close()
+        while await self._one(reader, writer):
+            pass
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; tell whether the connection goes on."""
@@ -55,11 +55,14 @@ class ForwardProxy:
             await says(407)(writer)
             return False
         there = await asyncio.open_connection("127.0.0.1", self.inside)
-        if method == "CONNECT":
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
-            return False
-        return await self._forward(line, fields, headers, reader, writer, there)
+        try:
+            if method == "CONNECT":
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
+                return False
+            return await self._forward(line, fields, headers, reader, writer, there)
+        finally:
+            there[1].close()
 
     async def _forward(
         self,
@@ -82,7 +85,6 @@ class ForwardProxy:
             if part.lower().startswith(b"content-length")
         )
         writer.write(answer + await there[0].readexactly(length))
-        there[1].close()
         return True
 
 
@@ -125,25 +127,5 @@ async def forward_proxy(
 ) -> AsyncIterator[ForwardProxy]:
     """Serve on a free port of loopback."""
     proxy = ForwardProxy(inside, authorization, reply)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await proxy.serve(reader, writer)
-        except asyncio.CancelledError:
-            writer.transport.abort()
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(proxy.serve) as proxy.port:
         yield proxy
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import cast
 
+from tests.support.listening import listening
+
 A, CNAME, AAAA = 1, 5, 28
 NXDOMAIN, SERVFAIL, REFUSED = 3, 2, 5
 _HEADER = struct.Struct("!6H")
@@ -113,6 +115,14 @@ class NameServer:
         """How often an IPv4 address was asked for."""
         return sum(count for (_, kind), count in self.asked.items() if kind == A)
 
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection (RFC 7766 §8: two bytes of length before each message)."""
+        while True:
+            [size] = struct.unpack("!H", await reader.readexactly(2))
+            reply = await self.reply(await reader.readexactly(size), is_tcp=True)
+            if reply is not None:
+                writer.write(struct.pack("!H", len(reply)) + reply)
+
     async def reply(self, data: bytes, *, is_tcp: bool) -> bytes | None:
         """Read one question and answer it."""
         name, end = _read_name(data, _HEADER.size)
@@ -157,40 +167,18 @@ async def name_server(*answers: list[str], zone: Zone | None = None) -> AsyncIte
     every.update(zone or {})  # type: ignore[arg-type]
     server = NameServer(every)
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                [size] = struct.unpack("!H", await reader.readexactly(2))
-                reply = await server.reply(await reader.readexactly(size), is_tcp=True)
-                if reply is not None:
-                    writer.write(struct.pack("!H", len(reply)) + reply)
-        writer.close()
-
-    transport, tcp = await _on_one_port(server, serve)
-    try:
-        async with tcp:
-            yield server
-    finally:
-        transport.close()
-
-
-async def _on_one_port(
-    server: NameServer,
-    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> tuple[asyncio.DatagramTransport, asyncio.Server]:
-    """Listen on a number that is free for both."""
-    loop = asyncio.get_running_loop()
-    while True:
-        tcp = await asyncio.start_server(serve, "127.0.0.1", 0)
-        server.port = tcp.sockets[0].getsockname()[1]
+    async with contextlib.AsyncExitStack() as stack:
+        transport = None
+        while transport is None:  # until a number is free for both
+            server.port = await stack.enter_async_context(listening(server.serve))
+            with contextlib.suppress(OSError):
+                transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                    lambda: _Datagrams(server), local_addr=("127.0.0.1", server.port)
+                )
         try:
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda: _Datagrams(server), local_addr=("127.0.0.1", server.port)
-            )
-        except OSError:
-            tcp.close()
-        else:
-            return transport, tcp
+            yield server
+        finally:
+            transport.close()
 
 
 def _record(owner: str, kind: int, data: bytes) -> bytes:
