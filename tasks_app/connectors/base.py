@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 from tasks_app.connectors.failure import ErrorCode, Phase
 from tasks_app.connectors.http import Door
 from tasks_app.connectors.twin import Twin, TwinNote
+from tasks_app.connectors.way_out import WayOut
 
 __all__ = [
     "Connector",
@@ -25,6 +26,7 @@ __all__ = [
     "Twin",
     "TwinNote",
     "Verdict",
+    "WayOut",
 ]
 
 EXCERPT_BYTES: Final = 2_048
@@ -117,7 +119,7 @@ class Connector(ABC):
         return replace(envelope, body=self.compose(envelope.event, mapping=envelope.mapping))
 
     @abstractmethod
-    async def send(self, envelope: Envelope, *, door: Door) -> Outcome:
+    async def send(self, envelope: Envelope, *, door: WayOut) -> Outcome:
         """Make one attempt. Raises nothing but `asyncio.CancelledError`."""
 
     def check_address(self, url: str) -> None:

@@ -1,6 +1,7 @@
 """Which connectors there are: a new one registers itself here and the engine finds it by kind."""
 
 from tasks_app.connectors.base import Connector
+from tasks_app.connectors.rest import RestConnector
 from tasks_app.connectors.webhook import WebhookConnector
 
 _connectors: dict[str, Connector] = {}
@@ -25,9 +26,15 @@ def connector_for(kind: str) -> Connector:
         raise UnknownConnector(kind) from None
 
 
+def mirrors(kind: str) -> bool:
+    """Tell whether destinations of this kind keep twins; an unknown kind keeps none."""
+    return kind in _connectors and _connectors[kind].mirrors
+
+
 def kinds() -> tuple[str, ...]:
     """List the kinds that are registered, in alphabetical order."""
     return tuple(sorted(_connectors))
 
 
 register(WebhookConnector())
+register(RestConnector())

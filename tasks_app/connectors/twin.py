@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-DELETED = "task_deleted"
+DELETED, PING = "task_deleted", "ping"
 
 
 class Step(StrEnum):
@@ -60,9 +60,14 @@ GONE = TwinNote()
 
 
 def next_step(event: Mapping[str, Any], twin: Twin | None, *, again: bool = False) -> Step:
-    """Return what a delivery of this event has to do; `again` sends what was sent before."""
-    if twin is None:
+    """Return what a delivery of this event has to do; `again` sends what was sent before.
+
+    Raises ValueError without a twin, except for a ping.
+    """
+    if event["type"] == PING:
         return Step.LOOK
+    if twin is None:
+        raise ValueError("a task's event without what is known of its twin")
     if event["type"] == DELETED:
         if twin.remote_id:
             return Step.DELETE

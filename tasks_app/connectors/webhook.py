@@ -17,9 +17,10 @@ from tasks_app.connectors.base import (
     ErrorCode,
     Outcome,
     Verdict,
+    WayOut,
 )
 from tasks_app.connectors.headers import is_reserved
-from tasks_app.connectors.http import Answer, Door, DoorFailure
+from tasks_app.connectors.http import Answer, DoorFailure
 from tasks_app.connectors.mapping import mapped
 from tasks_app.connectors.retry_after import parse_retry_after
 from tasks_app.security.signing import sign
@@ -47,13 +48,13 @@ class WebhookConnector(Connector):
         """Build the body: the envelope of Standard Webhooks, or what the mapping makes."""
         return mapped(mapping, event) if mapping else webhook_body(event)
 
-    async def send(self, envelope: Envelope, *, door: Door) -> Outcome:
+    async def send(self, envelope: Envelope, *, door: WayOut) -> Outcome:
         """Make one attempt. Raises nothing but `asyncio.CancelledError`."""
         return await attempt(envelope, door=door)
 
 
 async def attempt(
-    envelope: Envelope, *, door: Door, judge: Callable[[Answer, Envelope], Outcome] | None = None
+    envelope: Envelope, *, door: WayOut, judge: Callable[[Answer, Envelope], Outcome] | None = None
 ) -> Outcome:
     """Send one signed request and judge its answer, as a webhook's unless told otherwise.
 

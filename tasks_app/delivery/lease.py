@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from tasks_app.delivery.leased import Leased
+from tasks_app.delivery.twins import with_twins
 from tasks_app.events.record import lock_heads
 from tasks_app.events.turn import give_turns_to
 from tasks_app.models import Destination
@@ -40,7 +41,8 @@ def lease(*, worker: str, wanted: int) -> list[Leased]:
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         destinations = _destinations({row["destination_id"] for row in rows})
-    return [Leased(**row, destination=destinations[row["destination_id"]]) for row in rows]
+        leased = [Leased(**row, destination=destinations[row["destination_id"]]) for row in rows]
+        return with_twins(leased)
 
 
 def _destinations(ids: set[uuid.UUID]) -> dict[uuid.UUID, Destination]:

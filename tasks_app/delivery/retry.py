@@ -51,6 +51,8 @@ def rule(
     """Return the ruling on one attempt; ``jitter`` lies within [-1, 1]."""
     if verdict is Verdict.SUCCEEDED:
         return Ruling(state=DeliveryState.SUCCEEDED)
+    if verdict is Verdict.STEP:
+        return Ruling(state=DeliveryState.PENDING)
     if verdict is Verdict.FAILED:
         return _failed(history, hold_for(retry_after), jitter, max_age)
     if verdict is Verdict.GONE:

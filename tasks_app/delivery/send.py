@@ -9,17 +9,17 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
-
-import orjson
+from typing import Any
 
 from tasks_app.connectors.auth.authorized import Authorizer
-from tasks_app.connectors.base import Envelope, ErrorCode, Outcome, Verdict
+from tasks_app.connectors.base import Envelope, ErrorCode, Outcome, Twin, TwinNote, Verdict
+from tasks_app.connectors.mapping import MappingError
 from tasks_app.connectors.registry import connector_for
-from tasks_app.connectors.webhook import webhook_body
+from tasks_app.connectors.sample import SAMPLE_TASK
+from tasks_app.connectors.twin import GONE
 from tasks_app.delivery.approach import access_of, signing_with
 from tasks_app.delivery.leased import Leased
-from tasks_app.events.wire import event_to_wire, message_id
-from tasks_app.models import Event
+from tasks_app.events.wire import message_id
 from tasks_app.security.encryption import EncryptionError
 
 logger = logging.getLogger(__name__)
@@ -30,21 +30,38 @@ async def send(row: Leased, *, by: Authorizer) -> Outcome:
     started = time.perf_counter()
     try:
         access = access_of(row.destination)
-        door = by.door_for(access)
-        sent = envelope(row, headers=access.headers)
-        return await connector_for(row.destination.kind).send(sent, door=door)
-    except Exception as error:
-        logger.exception("send_fault", extra={"delivery": str(row.delivery_id)})
-        return Outcome(
-            verdict=Verdict.FAULT,
-            error=ErrorCode.FAULT,
-            detail=_said(error),
-            phases={},
-            duration_ms=(time.perf_counter() - started) * 1000,
-        )
+        connector = connector_for(row.destination.kind)
+        ready = connector.prepare(envelope(row, headers=access.headers))
+    except Exception as error:  # noqa: BLE001 - whatever it is, one row must not end a drain
+        return _fault(row, error, started, twin=_not_begun(row.twin))
+    try:
+        return await connector.send(ready, door=by.door_for(access))
+    except Exception as error:  # noqa: BLE001 - the same
+        return _fault(row, error, started)
+
+
+def _fault(row: Leased, error: Exception, started: float, twin: TwinNote | None = None) -> Outcome:
+    is_mapping = isinstance(error, MappingError)
+    if not is_mapping:
+        logger.error("send_fault", exc_info=error, extra={"delivery": str(row.delivery_id)})
+    return Outcome(
+        verdict=Verdict.FAULT,
+        error=ErrorCode.MAPPING_FAILED if is_mapping else ErrorCode.FAULT,
+        detail=_said(error),
+        phases={},
+        duration_ms=(time.perf_counter() - started) * 1000,
+        twin=twin,
+    )
+
+
+def _not_begun(twin: Twin | None) -> TwinNote | None:
+    """Take back that a twin was about to be created: nothing was sent, so nothing is in doubt."""
+    return None if twin is None or twin.remote_id or twin.is_in_doubt else GONE
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, MappingError):
+        return str(error)
     if isinstance(error, EncryptionError):
         return "A secret of this destination does not open with ENCRYPTION_KEYS; nothing was sent."
     return f"We could not send: {type(error).__name__}."
@@ -64,26 +81,20 @@ def envelope(row: Leased, *, headers: Mapping[str, str]) -> Envelope:
         url=to.url,
         headers=headers,
         secrets=signing_with(to),
-        body=webhook_body(event_to_wire(_event(row))),
         timeout=float(to.timeout),
         traceparent=traceparent(row),
         replay=row.replay,
+        event=_event(row),
+        mapping=to.mapping,
+        twin=row.twin,
+        twin_id_path=to.twin_id_path,
     )
 
 
-def _event(row: Leased) -> Event:
-    return Event(
-        id=row.event_id,
-        workspace_id=row.workspace_id,
-        seq=row.event_seq,
-        schema=row.schema,
-        type=row.event_type,
-        at=row.at,
-        actor=orjson.loads(row.actor),
-        request_id=row.request_id,
-        task_id=row.task_id,
-        data=orjson.loads(row.data),
-    )
+def _event(row: Leased) -> dict[str, Any]:
+    """Return the event; a ping through a mapping has a sample task, so that it shows the shape."""
+    event = row.wire()
+    return event | {"task": SAMPLE_TASK} if row.is_ping and row.destination.mapping else event
 
 
 def traceparent(row: Leased) -> str:
