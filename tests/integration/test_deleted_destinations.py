@@ -1,4 +1,4 @@
-"""What waits for a deleted destination ends, and not every one ever deleted is asked each second."""
+"""What waits for a deleted destination ends, without asking every one ever deleted each second."""
 
 import pytest
 from django.db import connection
