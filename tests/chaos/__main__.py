@@ -8,11 +8,17 @@ import sys
 from typing import Any
 
 from tests.chaos.options import read_options
+from tests.chaos.order import keep_order
 from tests.chaos.storm import weather
 
 
 def main(chosen: list[str]) -> int:
     """Run what was chosen; return the exit code."""
+    if chosen == ["order"]:
+        return keep_order()
+    if chosen:
+        print(f"there is only `order`, not {' '.join(chosen)}")
+        return 2
     options = read_options()
     print(f"seed {options.seed}, {options.minutes:g} min, {options.rate:g} requests a second")
     report = weather(options)
