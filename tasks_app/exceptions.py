@@ -8,7 +8,8 @@ Refusal
 ├── StaleVersion          412  stale_version
 ├── Conflict              409  conflict
 │   ├── NotRetryable      409  not_retryable
-│   └── NotCancellable    409  not_cancellable
+│   ├── NotCancellable    409  not_cancellable
+│   └── ReplayOver        409  replay_over
 └── TooLarge              413  too_large
 """
 
@@ -83,6 +84,12 @@ class NotCancellable(Conflict):
     """Only a delivery that waits can be cancelled."""
 
     code = "not_cancellable"
+
+
+class ReplayOver(Conflict):
+    """The replay is over."""
+
+    code = "replay_over"
 
 
 class TooLarge(Refusal):

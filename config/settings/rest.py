@@ -42,6 +42,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "DestinationState": "tasks_app.models.DestinationState",
         "CircuitState": "tasks_app.models.CircuitState",
         "DeliveryState": "tasks_app.models.DeliveryState",
+        "ReplayState": "tasks_app.models.ReplayState",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -74,6 +74,8 @@ def _locked(workspace_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery:
 
 def _still_behind(delivery: Delivery) -> uuid.UUID | None:
     """Return what holds the delivery up: the one before it in its chain, where that is open."""
+    if delivery.behind is None:
+        return None
     before = Delivery.objects.filter(pk=delivery.behind, state__in=OPEN_STATES)
     return delivery.behind if before.exists() else None
 

@@ -34,12 +34,12 @@ class DeliverySerializer(serializers.Serializer[Any]):
     next_attempt_at = serializers.DateTimeField(allow_null=True)
     status_code = serializers.IntegerField(allow_null=True)
     error = serializers.CharField(allow_blank=True)
+    replay = serializers.CharField(allow_blank=True, help_text="webhook-replay")
     event_type = serializers.CharField()
     message_id = serializers.CharField(help_text="webhook-id, the same for every attempt.")
     behind = serializers.UUIDField(
         allow_null=True, help_text="The delivery before it in a chain, which must succeed first."
     )
-    replay = serializers.CharField(allow_blank=True, help_text="webhook-replay")
     created_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
 
@@ -135,7 +135,6 @@ def told_delivery(delivery: Delivery) -> dict[str, Any]:
         "event_type": delivery.event_type,
         "message_id": message_id(delivery.message_id),
         "behind": str(delivery.behind) if delivery.behind else None,
-        "replay": delivery.replay,
         "created_at": moment(delivery.created_at),
         "ended_at": moment(delivery.ended_at),
     }

@@ -45,6 +45,7 @@ class EventSerializer(serializers.Serializer[Any]):
     )
     delivery = serializers.DictField(required=False)
     destination = serializers.DictField(required=False)
+    replay = serializers.DictField(required=False)
 
 
 FILTERS: Final = (

@@ -1,6 +1,7 @@
 """The API as OpenAPI 3.1 tells of it: one decorator an operation, and what all have in common."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -18,6 +19,7 @@ from tasks_app.api.errors import MEDIA_TYPE
 F = TypeVar("F", bound=Callable[..., Any])
 Body = type[serializers.BaseSerializer[Any]] | None
 
+NO_MORE: Final[Mapping[int, Body]] = MappingProxyType({})
 HEADER: Final = OpenApiParameter.HEADER
 STREAM_CURSOR: Final = OpenApiParameter(
     "Stream-Cursor",
@@ -80,6 +82,7 @@ def documented(
     example: dict[str, Any] | None = None,
     cursor: bool = True,
     conflict: str = "",
+    also: Mapping[int, Body] = NO_MORE,
 ) -> Callable[[F], F]:
     """Describe an operation; the first line of its docstring is the summary."""
     shared = [*parameters]
@@ -91,7 +94,7 @@ def documented(
     decorate: Callable[[F], F] = extend_schema(
         operation_id=operation,
         request=request,
-        responses={status: answer, **extra},
+        responses={status: answer, **also, **extra},
         parameters=shared,
         examples=[OpenApiExample("Body", value=example, request_only=True)] if example else None,
         tags=[operation.partition("_")[0]],

@@ -28,6 +28,7 @@ from tasks_app.delivery.clear import (
 from tasks_app.delivery.due import AHEAD, NEVER, due_in
 from tasks_app.delivery.post import send_notices
 from tasks_app.delivery.ramp import close_ramps
+from tasks_app.delivery.replaying import replay_some
 from tasks_app.delivery.take_over import take_over
 from tasks_app.events.commit_hook import ring_drain
 
@@ -40,7 +41,7 @@ _last_seldom = [float("-inf")]
 
 
 def sweep() -> None:
-    """Take over, clear up, and ring where something is due.
+    """Take over, clear up, walk replays, and ring where something is due.
 
     Celery keeps the connection from task to task; one that PostgreSQL's restart has broken would
     fail every sweep, so it is checked first.
@@ -49,6 +50,7 @@ def sweep() -> None:
     beat("beat", "beat")
     for job in (take_over, cancel_of_deleted, close_ramps, *_seldom()):
         _isolated(job)
+    replay_some()
     if due_in(ahead=AHEAD) < NEVER:
         ring_drain()
     send_notices()

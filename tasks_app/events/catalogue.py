@@ -27,6 +27,7 @@ class EventType(StrEnum):
     DESTINATION_RECOVERED = "destination_recovered"
     DESTINATION_SECRET_ROTATED = "destination_secret_rotated"  # noqa: S105
     DESTINATION_TESTED = "destination_tested"
+    REPLAY_PROGRESS = "replay_progress"
     PING = "ping"
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks_app.models import Delivery, Destination, Task
+from tasks_app.models import Delivery, Destination, Replay, Task
 
 TASK_FIELDS = [
     "id",
@@ -79,4 +79,19 @@ def delivery_snapshot(delivery: Delivery) -> dict[str, Any]:
         "next_attempt_at": moment(delivery.next_attempt_at) if delivery.ended_at is None else None,
         "status_code": delivery.status_code,
         "error": delivery.error,
+        "replay": delivery.replay,
+    }
+
+
+def replay_snapshot(replay: Replay) -> dict[str, Any]:
+    """Return a replay as its progress event carries it."""
+    return {
+        "id": str(replay.pk),
+        "destination": str(replay.destination_id),
+        "state": replay.state,
+        "reason": replay.reason,
+        "total": replay.total,
+        "made": replay.made,
+        "ended": replay.ended,
+        "skipped": replay.skipped,
     }

@@ -76,6 +76,7 @@ class Migration(migrations.Migration):
                 ("cancels_deliveries", models.BooleanField(default=False)),
                 ("actor", models.JSONField(default=dict)),
                 ("request_id", models.CharField(blank=True, default="", max_length=64)),
+                ("told", models.BigIntegerField(default=0)),
                 ("told_at", models.DateTimeField(db_default=Now())),
                 ("created_at", models.DateTimeField(db_default=Now())),
                 ("ended_at", models.DateTimeField(null=True)),
@@ -117,7 +118,7 @@ class Migration(migrations.Migration):
             model_name="delivery",
             index=models.Index(
                 condition=models.Q(replay__gt=""),
-                fields=["replay", "state", "rank"],
+                fields=["replay", "destination", "state", "rank"],
                 name="delivery_of_replay",
             ),
         ),

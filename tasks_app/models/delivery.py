@@ -128,7 +128,7 @@ class Delivery(models.Model):
                 name="delivery_in_chain",
             ),
             models.Index(
-                fields=["replay", "state", "rank"],
+                fields=["replay", "destination", "state", "rank"],
                 condition=models.Q(replay__gt=""),  # a query must say so too
                 name="delivery_of_replay",
             ),

@@ -64,6 +64,8 @@ class Replay(models.Model):
     cancels_deliveries = models.BooleanField(default=False)
     actor = models.JSONField(default=dict)
     request_id = models.CharField(max_length=64, blank=True, default="")
+    #: When its progress was last told of, and what that was (made and ended).
+    told = models.BigIntegerField(default=0)
     told_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)

@@ -1,4 +1,4 @@
-"""Chains: what comes after another destination starts when that has the event, and not otherwise."""
+"""Chains: what comes after another destination starts when that has the event, and only then."""
 
 from typing import Any
 

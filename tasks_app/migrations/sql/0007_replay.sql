@@ -52,6 +52,11 @@ BEGIN
             WHERE d.behind = chain.id AND d.state = 'cancelled' AND d.error = 'chain_broken'
               AND x.id = d.destination_id AND x.deleted_at IS NULL
               AND x.after = chain.destination_id
+              -- Not where it was replayed since.
+              AND NOT EXISTS (
+                  SELECT 1 FROM delivery n
+                  WHERE n.destination_id = d.destination_id AND n.event_seq = d.event_seq
+                    AND n.sequence > d.sequence)
             RETURNING d.id)
         SELECT coalesce(array_agg(a.id), '{}') INTO revived FROM again a;
         mended := mended || revived;
@@ -150,7 +155,8 @@ BEGIN
     SELECT * INTO STRICT job FROM replay WHERE id = job_id;
     SELECT count(*) INTO untried FROM (
         SELECT 1 FROM delivery d
-        WHERE d.replay = job_id::text AND d.replay > '' AND d.rank = 3
+        WHERE d.replay = job_id::text AND d.replay > ''
+          AND d.destination_id = job.destination_id AND d.rank = 3
           AND d.state IN ('waiting', 'pending', 'leased') LIMIT room) u;
     most := least(most, room - untried);
     slot := greatest(job.next_at, moment);
