@@ -130,8 +130,11 @@ def judged(answer: Answer, envelope: Envelope) -> Outcome:
 
 
 def _retry_after(answer: Answer) -> float | None:
-    value = answer.headers.get("Retry-After")
-    return None if value is None else parse_retry_after(value, now=datetime.now(UTC))
+    """Return what was asked for; where it was asked for twice, the longest that can be read."""
+    said = [value for name, value in answer.raw_headers if name.lower() == b"retry-after"]
+    now = datetime.now(UTC)
+    read = [parse_retry_after(value.decode("latin-1"), now=now) for value in said]
+    return max((seconds for seconds in read if seconds is not None), default=None)
 
 
 def _excerpt(body: bytes, envelope: Envelope) -> str:

@@ -120,9 +120,9 @@ def test_a_ramp_lets_1_2_4_8_through_a_second_over_four_workers(workspace: Works
     there = tripped(workspace, max_concurrency=100)
     let_pass(there, 31)
     end(four_lease(), DONE)
-    began, passed = Circuit.objects.get(pk=there.pk).since, 0
+    began = Circuit.objects.get(pk=there.pk).since
     steps: Counter[int] = Counter()
-    for _ in range(6):
+    for passed in range(6):
         latest = -1
         while rows := four_lease():
             now = [int((at - began).total_seconds()) + passed for at in moments(rows)]
@@ -132,7 +132,6 @@ def test_a_ramp_lets_1_2_4_8_through_a_second_over_four_workers(workspace: Works
         assert steps[latest] == 2**latest  # nothing more to be had: its share is used up
         assert due_in(ahead=1) <= 1
         let_pass(there, 1)
-        passed += 1
     assert state(there) == "ramping"
     assert all(count <= 2**step for step, count in steps.items())
     assert max(steps) >= 5
