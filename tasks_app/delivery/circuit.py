@@ -23,6 +23,9 @@ LONGEST_OPEN: Final = 600.0
 CALM: Final = 600.0
 """Closed for so long, and the next opening is again the shortest."""
 TOO_MANY: Final = frozenset({408, 429})
+REFUSALS: Final = frozenset(
+    {ErrorCode.HTTP_3XX, ErrorCode.HTTP_4XX, ErrorCode.SMTP_5XX, ErrorCode.TWIN_ID_MISSING}
+)
 
 
 class Sign(StrEnum):
@@ -49,7 +52,7 @@ class Breaker:
 def sign_of(outcome: Outcome) -> Sign:
     """Return what an attempt says.
 
-    Down: no complete answer, 5xx, 408, 429. Any other answer shows that somebody is there: one
+    Down: no complete answer, 5xx (SMTP: 4xx), 408, 429. Any other answer shows that somebody is there: one
     message that is refused with 400 must not stop the others. What is our doing, and what never
     left, says nothing; nor does 410, which pauses.
     """
@@ -59,8 +62,8 @@ def sign_of(outcome: Outcome) -> Sign:
         return Sign.UP
     if outcome.error is ErrorCode.ADDRESS_REFUSED:
         return Sign.NONE
-    answered = outcome.error in {ErrorCode.HTTP_3XX, ErrorCode.HTTP_4XX}
-    return Sign.UP if answered and outcome.status_code not in TOO_MANY else Sign.DOWN
+    is_refusal = outcome.error in REFUSALS
+    return Sign.UP if is_refusal and outcome.status_code not in TOO_MANY else Sign.DOWN
 
 
 def after(breaker: Breaker, signs: Iterable[tuple[int, Sign]], *, now: float, most: int) -> Breaker:

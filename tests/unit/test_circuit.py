@@ -195,8 +195,8 @@ def _envelope() -> Envelope:
 @pytest.mark.parametrize("error", list(ErrorCode))
 def test_whatever_kept_an_answer_from_coming_says_that_it_is_down(error: ErrorCode) -> None:
     failed = Outcome(verdict=Verdict.FAILED, error=error, phases={}, duration_ms=1.0)
-    answered = {ErrorCode.HTTP_3XX, ErrorCode.HTTP_4XX}
-    expected = UP if error in answered else NONE if error is ErrorCode.ADDRESS_REFUSED else DOWN
+    refusals = ("http_3xx", "http_4xx", "smtp_5xx", "twin_id_missing")
+    expected = UP if error in refusals else NONE if error is ErrorCode.ADDRESS_REFUSED else DOWN
     assert sign_of(failed) is expected
     fault = Outcome(verdict=Verdict.FAULT, error=error, phases={}, duration_ms=1.0)
     assert sign_of(fault) is NONE
