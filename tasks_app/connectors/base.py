@@ -63,6 +63,8 @@ class Envelope:
     traceparent: str = ""
     replay: str = ""
     """`webhook-replay`: what sent it once more, out of its order. Empty for what goes its way."""
+    ahead: float = 0.0
+    """Seconds by which the right time is ahead of this machine's clock."""
     event: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """The event as the API shows it."""
     mapping: str = ""

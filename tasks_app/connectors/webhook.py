@@ -65,7 +65,7 @@ async def attempt(
         answer = await door.request(
             method=envelope.method,
             url=envelope.url,
-            headers=webhook_headers(envelope, timestamp=int(time.time())),
+            headers=webhook_headers(envelope, timestamp=int(time.time() + envelope.ahead)),
             body=envelope.body,
             timeout=envelope.timeout,
         )
@@ -122,17 +122,17 @@ def judged(answer: Answer, envelope: Envelope) -> Outcome:
         status_code=answer.status,
         error=ErrorCode.PROTOCOL_ERROR if error is None else error,
         detail="" if is_success else f"The destination answered {answer.status}.",
-        retry_after=None if is_success else _retry_after(answer),
+        retry_after=None if is_success else _retry_after(answer, envelope),
         excerpt=_excerpt(answer.body, envelope),
         phases=answer.phases,
         duration_ms=answer.duration_ms,
     )
 
 
-def _retry_after(answer: Answer) -> float | None:
+def _retry_after(answer: Answer, envelope: Envelope) -> float | None:
     """Return what was asked for; where it was asked for twice, the longest that can be read."""
     said = [value for name, value in answer.raw_headers if name.lower() == b"retry-after"]
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(time.time() + envelope.ahead, UTC)
     read = [parse_retry_after(value.decode("latin-1"), now=now) for value in said]
     return max((seconds for seconds in read if seconds is not None), default=None)
 

@@ -4,13 +4,13 @@ The statements are in migrations/sql/0003_queue.sql, `aftercommit_lease`. What i
 worker's until it settles, falls silent for DELIVERY_WORKER_SILENCE, or outlives the lease.
 """
 
+import time
 import uuid
 from collections.abc import Sequence
 from itertools import count
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils import timezone
 
 from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.twins import with_twins
@@ -40,17 +40,31 @@ def lease(*, worker: str, wanted: int) -> list[Leased]:
         )
         names = [column.name for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        destinations = _destinations({row["destination_id"] for row in rows})
-        leased = [Leased(**row, destination=destinations[row["destination_id"]]) for row in rows]
+        if not rows:
+            return []
+        ahead = _database_is_ahead()
+        to = _destinations({row["destination_id"] for row in rows}, now=time.time() + ahead)
+        leased = [Leased(**row, destination=to[row["destination_id"]], ahead=ahead) for row in rows]
         return with_twins(leased)
 
 
-def _destinations(ids: set[uuid.UUID]) -> dict[uuid.UUID, Destination]:
+def _database_is_ahead() -> float:
+    """Return by how many seconds the database's clock is ahead of this machine's.
+
+    What is signed tells the time, and receivers refuse what is minutes off: nobody has to set the
+    clocks of workers for that.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM statement_timestamp())::double precision")
+        return float(cursor.fetchone()[0]) - time.time()
+
+
+def _destinations(ids: set[uuid.UUID], *, now: float) -> dict[uuid.UUID, Destination]:
     """Return the destinations of a lease, once each; the lease has them locked."""
-    found = Destination.objects.in_bulk(list(ids)) if ids else {}
+    found = Destination.objects.in_bulk(list(ids))
     for destination in found.values():
         ends = destination.old_secret_expires_at
-        if ends is None or ends <= timezone.now():
+        if ends is None or ends.timestamp() <= now:
             destination.sealed_old_secret = destination.sealed_old_signing_key = ""
     return found
 

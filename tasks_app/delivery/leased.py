@@ -39,7 +39,7 @@ class Leased:
     traceparent: str
     data: str = field(repr=False)  # JSON
     destination: Destination = field(repr=False)  # as it was when this was leased
-
+    ahead: float = 0.0  # seconds by which the database's clock is ahead of this machine's
     twin: Twin | None = field(default=None, repr=False)  # only for destinations that mirror
 
     def wire(self) -> dict[str, Any]:

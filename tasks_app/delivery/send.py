@@ -84,6 +84,7 @@ def envelope(row: Leased, *, headers: Mapping[str, str]) -> Envelope:
         timeout=float(to.timeout),
         traceparent=traceparent(row),
         replay=row.replay,
+        ahead=row.ahead,
         event=_event(row),
         mapping=to.mapping,
         twin=row.twin,
