@@ -52,9 +52,9 @@ class Breaker:
 def sign_of(outcome: Outcome) -> Sign:
     """Return what an attempt says.
 
-    Down: no complete answer, 5xx (SMTP: 4xx), 408, 429. Any other answer shows that somebody is there: one
-    message that is refused with 400 must not stop the others. What is our doing, and what never
-    left, says nothing; nor does 410, which pauses.
+    Down: no complete answer, 5xx (of SMTP 4xx), 408, 429. Any other answer shows that somebody is
+    there: one message that is refused with 400 must not stop the others. What is our doing, and
+    what never left, says nothing; nor does 410, which pauses.
     """
     if outcome.verdict in {Verdict.FAULT, Verdict.GONE}:
         return Sign.NONE
