@@ -50,7 +50,7 @@ class _Place:
 
 def page(request: Request, rows: QuerySet[Any], *, orderings: Orderings, default: str) -> Page:
     """Read one page. Raises Invalid where limit, ordering or cursor are not what they may be."""
-    limit = _limit(request)
+    limit = within_limit(request)
     ordering = _ordering(request, orderings, default)
     salt = request.path
     place = _place(request, ordering, salt)
@@ -74,7 +74,8 @@ def refused(name: str, code: str, detail: str) -> Invalid:
     return Invalid("The query is not valid.", errors=(FieldError(f"?{name}", code, detail),))
 
 
-def _limit(request: Request) -> int:
+def within_limit(request: Request) -> int:
+    """Return how many rows are asked for. Raises Invalid where that is not what it may be."""
     given = request.query_params.get("limit")
     if given is None:
         return DEFAULT_LIMIT

@@ -7,6 +7,7 @@ from django.urls import path
 from tasks_app.api.delivery import DeliveryView
 from tasks_app.api.destination import DestinationView
 from tasks_app.api.event import EventView
+from tasks_app.api.reconciliation import ReconciliationView
 from tasks_app.api.replay import ReplayView
 from tasks_app.api.stream_ticket import StreamTicketView
 from tasks_app.api.task import TaskView
@@ -34,6 +35,14 @@ urlpatterns = [
         DestinationView.as_view({"post": "rotate_secret"}),
     ),
     path("destinations/<uuid:destination_id>/replay/", ReplayView.as_view({"post": "create"})),
+    path(
+        "destinations/<uuid:destination_id>/deliveries/",
+        ReconciliationView.as_view({"get": "list"}),
+    ),
+    path(
+        "destinations/<uuid:destination_id>/deliveries/digest/",
+        ReconciliationView.as_view({"get": "digest"}),
+    ),
     path("replays/", ReplayView.as_view({"get": "list"})),
     path("replays/<uuid:replay_id>/", ReplayView.as_view({"get": "retrieve"})),
     path("replays/<uuid:replay_id>/cancel/", ReplayView.as_view({"post": "cancel"})),
