@@ -131,7 +131,8 @@ def _most(destination: Destination) -> int:
     limit = destination.rate_limit
     if limit is None:
         return destination.max_concurrency
-    return min(destination.max_concurrency, max(1, limit["requests"] // limit["seconds"]))
+    a_second: int = limit["requests"] // limit["seconds"]
+    return min(destination.max_concurrency, max(1, a_second))
 
 
 def _last_error(attempts: Sequence[tuple[Leased, Outcome]]) -> str:

@@ -42,7 +42,7 @@ class CircuitQuerySet(models.QuerySet["Circuit"]):
                 " RETURNING old.state = 'open' AND old.until > statement_timestamp()",
                 [destination_id],
             )
-            return cursor.fetchone() == (True,)
+            return bool(cursor.fetchone() == (True,))
 
 
 class Circuit(models.Model):

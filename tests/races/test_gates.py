@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -56,7 +57,7 @@ def end(rows: Sequence[Leased], outcome: Outcome) -> None:
     assert settle([Ended(row, outcome) for row in rows]) == len(rows)
 
 
-def tripped(workspace: Workspace, **fields: object) -> Destination:
+def tripped(workspace: Workspace, **fields: Any) -> Destination:
     """Return a destination whose circuit has opened, with much to send."""
     there = to(workspace, NOWHERE, **fields)
     backlog(there, 600)
