@@ -30,6 +30,9 @@ SETTINGS = MappingProxyType(
         "autovacuum_naptime": "10s",
         "autovacuum_vacuum_cost_delay": "0",
         "log_min_messages": "warning",
+        # Neither the rows nor the statements that fail: both hold what the log may not show.
+        "log_error_verbosity": "terse",
+        "log_min_error_statement": "panic",
         "log_checkpoints": "off",
         "log_line_prefix": "",
         "timezone": "UTC",

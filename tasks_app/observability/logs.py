@@ -1,9 +1,12 @@
 """One structured line an occurrence, each with the id of the request it belongs to."""
 
+import io
+import re
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, Final, TextIO
 
 import structlog
+from structlog.typing import ExcInfo
 
 from tasks_app.observability import request_id
 
@@ -25,6 +28,32 @@ def drop_request(
     return line
 
 
+# PostgreSQL tells the whole row that it refused, over several lines where its texts have several,
+# and a row holds what no log may show.
+_ROW: Final = re.compile(r"(DETAIL: ).*?(?=\n\nThe above |\n\nDuring handling |\Z)", re.DOTALL)
+
+
+def without_rows(text: str) -> str:
+    """Return an error's text without the details that the database adds to it."""
+    return _ROW.sub(r"\1left out of the log", text)
+
+
+def leave_rows_out(
+    _logger: Any, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Take rows that the database refused off the line, wherever an error was written into it."""
+    told = {name: value for name, value in line.items() if isinstance(value, str)}
+    line.update((name, without_rows(value)) for name, value in told.items() if "DETAIL" in value)
+    return line
+
+
+def _plain(out: TextIO, exc_info: ExcInfo) -> None:
+    """Write a plain traceback: the pretty one prints local variables, and with them secrets."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    out.write(without_rows(text.getvalue()))
+
+
 def _shared() -> list[Any]:
     return [
         structlog.stdlib.add_log_level,
@@ -33,16 +62,16 @@ def _shared() -> list[Any]:
         drop_request,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_request_id,
+        leave_rows_out,
     ]
 
 
 def _renderer(*, as_json: bool) -> list[Any]:
     if as_json:
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    # A plain traceback: the pretty one prints local variables, and with them secrets.
-    plain = structlog.dev.plain_traceback
+        json = structlog.processors.JSONRenderer()
+        return [structlog.processors.format_exc_info, leave_rows_out, json]
     console = structlog.dev.ConsoleRenderer(
-        colors=False, sort_keys=False, pad_event_to=0, exception_formatter=plain
+        colors=False, sort_keys=False, pad_event_to=0, exception_formatter=_plain
     )
     return [console]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from tasks_app.connectors.auth.certificates import Certificates, Contexts
 from tasks_app.connectors.auth.credentials import Credentials, OAuth2
@@ -154,12 +154,8 @@ class AuthorizedDoor:
         words = (word for value in self._access.headers.values() for word in value.split())
         known = () if self._access.credentials is None else self._access.credentials.secrets
         shown = (part for value in more.values() for part in value.split() if part not in SCHEMES)
-        return [
-            *(word for word in words if len(word) >= LONG_ENOUGH),
-            *known,
-            *more.values(),
-            *shown,
-        ]
+        plain = [word for word in (*words, *_of_url(self._access.url)) if len(word) >= LONG_ENOUGH]
+        return [*plain, *known, *more.values(), *shown]
 
     def _asks(self) -> bool:
         return isinstance(self._access.credentials, OAuth2)
@@ -180,6 +176,14 @@ def joined(own: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
     more = {name: value for name, value in more.items() if not is_reserved(name)}
     taken = {name.lower() for name in more}
     return {name: value for name, value in own.items() if name.lower() not in taken} | more
+
+
+def _of_url(url: str) -> list[str]:
+    """List the parts of an address that may hold a token: who may not manage it sees none."""
+    parts = urlsplit(url)
+    target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+    segments = [one for one in parts.path.split("/") if len(one) >= 2 * LONG_ENOUGH]
+    return [target, *segments, *(value for _, value in parse_qsl(parts.query))]
 
 
 def _bearer(token: str) -> dict[str, str]:
