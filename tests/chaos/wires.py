@@ -87,6 +87,7 @@ class Wires:
     """The thread that carries every wire."""
 
     def __init__(self) -> None:
+        self._wires: list[Wire] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="wires", daemon=True)
         self._thread.start()
@@ -94,6 +95,7 @@ class Wires:
     def lead_to(self, target: int) -> Wire:
         """Return a wire that leads to a port of loopback."""
         wire = Wire(port=free_port(), target=target)
+        self._wires.append(wire)
         self.do(wire.open)
         return wire
 
@@ -102,9 +104,19 @@ class Wires:
         return asyncio.run_coroutine_threadsafe(what(), self._loop).result(30)
 
     def close(self) -> None:
-        """End the thread; what is open is dropped."""
+        """End the thread; what is open is cut."""
+        self.do(self._end)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
+
+    async def _end(self) -> None:
+        for wire in self._wires:
+            await wire.shut()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
