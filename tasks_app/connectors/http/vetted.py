@@ -1,11 +1,12 @@
 """aiohttp's three seams that the Door uses: which addresses, which connection, when it was sent.
 
 Private names of aiohttp that are relied on: `TCPConnector._factory`, `._release`, `._conns`,
-`._start_tls_connection`, `ResponseHandler._payload`, `ClientRequest._body`; in door.py
-`ClientSession._retry_connection`, `TCPConnector._acquired`. tests/integration/outbound fails where
-one of them changes.
+`._start_tls_connection`, `ClientRequest._body`; in handler.py `ResponseHandler._payload`; in
+door.py `ClientSession._retry_connection`, `TCPConnector._acquired`. tests/integration/outbound
+fails where one of them changes.
 """
 
+import select
 import socket
 from ipaddress import ip_address
 from typing import Any, Final
@@ -18,6 +19,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
 from tasks_app.connectors.failure import Phase
+from tasks_app.connectors.http.handler import Handler
 from tasks_app.connectors.http.vetting import vetted_addresses
 from tasks_app.connectors.names import Names
 from tasks_app.connectors.stopwatch import Stopwatch, running
@@ -68,19 +70,6 @@ def _tried(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
     return tuple(one for one in addresses if one in kept)
 
 
-class _Handler(ResponseHandler):
-    """Tells whoever reads the body of an error at once.
-
-    aiohttp 3.14 closes the connection at a malformed chunk and leaves the reader waiting.
-    """
-
-    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        super().set_exception(exc, *cause)
-        body = self._payload
-        if body is not None and not body.is_eof() and body.exception() is None:
-            body.set_exception(exc)
-
-
 class VettedConnector(aiohttp.TCPConnector):
     """Tells the stopwatch what happens, checks the peer and bounds what lies idle."""
 
@@ -93,7 +82,7 @@ class VettedConnector(aiohttp.TCPConnector):
             watch.is_fresh = True
             if watch.is_tls and not watch.is_proxied:
                 watch.enter(Phase.TLS)
-            return _Handler(self._loop)
+            return Handler(self._loop)
 
         self._factory = opened  # type: ignore[assignment]
 
@@ -103,8 +92,13 @@ class VettedConnector(aiohttp.TCPConnector):
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
         watch = running.get()
+        connection = await super().connect(req, traces, timeout)
+        while not watch.is_fresh and not _is_quiet(connection):
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
+        if isinstance(connection.protocol, Handler):
+            connection.protocol.ask()
         if watch.is_fresh:
             self._check_peer(connection, watch)
         elif not watch.is_proxied:
@@ -132,7 +126,22 @@ class VettedConnector(aiohttp.TCPConnector):
     ) -> None:
         if len(self._conns) > MAX_IDLE // 16:
             should_close = should_close or sum(map(len, self._conns.values())) >= MAX_IDLE
+        if isinstance(protocol, Handler):
+            protocol.rest()
         super()._release(key, protocol, should_close=should_close)
+
+
+def _is_quiet(connection: Connection) -> bool:
+    """Tell whether a connection from the pool has nothing to say.
+
+    What has come and was not read yet is its end, or an answer that nobody asked for.
+    """
+    transport = connection.transport
+    if transport is None:
+        return False
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return not poll.poll(0)
 
 
 class TimedRequest(ClientRequest):

@@ -60,7 +60,7 @@ async def test_a_hundred_requests_are_in_flight_at_once() -> None:
 HOSTILE = [
     (bad.silence, ErrorCode.HEADERS_TIMEOUT, Phase.HEADERS, None),
     (bad.slow_headers, ErrorCode.HEADERS_TIMEOUT, Phase.HEADERS, None),
-    (bad.endless_continue, ErrorCode.HEADERS_TIMEOUT, Phase.HEADERS, None),
+    (bad.endless_continue, ErrorCode.PROTOCOL_ERROR, Phase.HEADERS, None),
     (bad.drip_body, ErrorCode.BODY_TIMEOUT, Phase.BODY, 200),
     (bad.many_headers, ErrorCode.PROTOCOL_ERROR, Phase.HEADERS, None),
     (bad.huge_header, ErrorCode.PROTOCOL_ERROR, Phase.HEADERS, None),
@@ -114,13 +114,6 @@ async def test_an_answer_is_whole_up_to_the_bound_exactly(size: int) -> None:
         answer = await post(door, peer.url)
     assert answer.is_whole == (size <= ANSWER_BYTES)
     assert len(answer.body) == min(size, ANSWER_BYTES)
-
-
-async def test_a_gzip_bomb_stays_packed() -> None:
-    async with receiver(bad.gzip_bomb) as peer, a_door() as door:
-        answer = await post(door, peer.url)
-    assert answer.body[:2] == b"\x1f\x8b"
-    assert len(answer.body) <= ANSWER_BYTES
 
 
 async def test_a_peer_that_takes_the_connection_over_is_not_let() -> None:
