@@ -91,8 +91,9 @@ LANGUAGE sql STABLE AS $$
     LEFT JOIN LATERAL (
         SELECT n.id, n.message_id, n.state FROM delivery n
         WHERE n.destination_id = job.destination_id AND n.event_seq = m.seq
-        ORDER BY n.sequence DESC LIMIT 1) n ON true
-    WHERE m.task_id = task AND m.workspace_id = job.workspace_id
+        -- + 0: found by its event, whatever the planner believes, and not by walking sequences.
+        ORDER BY n.sequence + 0 DESC LIMIT 1) n ON true
+    WHERE m.task_id = task
       AND m.seq >= first AND m.seq <= job.to_seq AND m.type = ANY (kinds)
       AND (job.events IS NULL OR m.seq = ANY (job.events))
       AND (job.from_time IS NULL OR m.at >= job.from_time)
@@ -187,7 +188,7 @@ BEGIN
                 (SELECT p.id FROM (
                      SELECT p.id, p.state FROM delivery p
                      WHERE p.destination_id = chain AND p.event_seq = c.seq
-                     ORDER BY p.sequence DESC LIMIT 1) p
+                     ORDER BY p.sequence + 0 DESC LIMIT 1) p
                  WHERE p.state IN ('waiting', 'pending', 'leased')) AS behind
             FROM chosen c WHERE NOT c.under_way
         ), queued AS (
