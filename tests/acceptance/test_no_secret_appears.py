@@ -247,7 +247,7 @@ def test_no_planted_secret_appears_anywhere(house: House) -> None:
         base = f"http://127.0.0.1:{peer.port}"
         secrets = make_destinations(api, base, tokens.url)
         break_one(house, "bearer echo")
-        for number in range(2):
+        for number in range(1):
             assert api.post("tasks/", json={"title": f"Task {number}"}).status_code == 201
         listed = api.get("destinations/?limit=500").json()["results"]
         tickets = misbehave(house, api, listed[0]["id"])
@@ -263,7 +263,7 @@ def test_no_planted_secret_appears_anywhere(house: House) -> None:
             **{f"ticket {n}": one for n, one in enumerate(tickets)},
         }
         told = planted | {"url": URL_TOKEN}
-        assert len(peer.requests) > 2 * len(WAYS)  # they were there, and got what was planted
+        assert len(peer.requests) >= 3 * len(WAYS)  # they were there, and got what was planted
         came = "".join(str(request.headers) for request in peer.requests)
         arrived = {"bearer token", "secret header", "plain header", "issued token"}
         assert found(came, planted) >= arrived
