@@ -83,8 +83,9 @@ def is_taken_over(out: Sink, there: Destination, *, requests: int, folder: Path)
 
 def beats(running: Running) -> bool:
     """Tell whether both children of a worker show signs of life."""
-    pids = [name.split("-")[-2] for name in ProcessBeat.objects.values_list("name", flat=True)]
-    return len(running.children) > 1 and {str(pid) for pid in running.children} <= set(pids)
+    names = ProcessBeat.objects.filter(kind="worker").values_list("name", flat=True)
+    pids = {name.split("-")[-2] for name in names}
+    return len(running.children) > 1 and {str(pid) for pid in running.children} <= pids
 
 
 def asked(port: int, path: str, key: str, body: object = None) -> "Future[int]":
