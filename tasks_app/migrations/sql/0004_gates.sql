@@ -38,17 +38,18 @@ LANGUAGE sql STABLE AS $$
     FROM (SELECT (rate->>'requests')::integer AS requests, (rate->>'seconds')::integer AS seconds) l
     LEFT JOIN destination_circuit c ON c.destination_id = destination
     LEFT JOIN destination_gate g ON g.destination_id = destination
+    -- OFFSET 0: what does not concern a destination is not computed for it either.
     LEFT JOIN LATERAL (
         SELECT EXISTS (
             SELECT 1 FROM delivery q WHERE q.destination_id = destination AND q.state = 'leased'
               AND q.claim_id = g.probe_claim) AS probing
-        WHERE c.state = 'open') p ON true
+        WHERE c.state = 'open' OFFSET 0) p ON true
     LEFT JOIN LATERAL (
         SELECT s.at, s.allows, CASE WHEN g.ramp_at = s.at THEN g.ramp_sent ELSE 0 END AS sent
         FROM (SELECT c.since + n.step * interval '1 second' AS at, 1 << least(n.step, 30) AS allows
               FROM (SELECT greatest(floor(extract(epoch FROM moment - c.since)), 0)::integer AS step
                    ) n) s
-        WHERE c.state = 'ramping') r ON true
+        WHERE c.state = 'ramping' OFFSET 0) r ON true
     LEFT JOIN LATERAL (
         SELECT s.slot, s.sent, (SELECT sum(n) FROM unnest(s.sent) n)::integer AS used,
                s.slot - 21 + (SELECT min(i) FROM generate_subscripts(s.sent, 1) i
@@ -58,8 +59,9 @@ LANGUAGE sql STABLE AS $$
                     FROM (SELECT floor(extract(epoch FROM moment) * 20 / l.seconds)::bigint AS slot) b
                     CROSS JOIN (SELECT
                         CASE WHEN g.rate_seconds = l.seconds THEN g.slot END AS newest,
-                        CASE WHEN g.rate_seconds = l.seconds THEN g.sent END AS sent) k) n) s
-        WHERE l.requests IS NOT NULL) w ON true
+                        CASE WHEN g.rate_seconds = l.seconds THEN g.sent END AS sent) k) n
+              OFFSET 0) s
+        WHERE l.requests IS NOT NULL OFFSET 0) w ON true
 $$;
 
 -- Which destinations have something that is due by then, and since when: one look-up by index for
