@@ -15,6 +15,7 @@ from tests.chaos.checker import judge
 from tests.chaos.deck import draw
 from tests.chaos.doubles import doubles
 from tests.chaos.faults import Storm
+from tests.chaos.latency import waits
 from tests.chaos.options import Options
 from tests.chaos.records import CHANGES, Diary, Records, Seen, Told, read_lines, write_all
 from tests.chaos.stage import DESTINATIONS, Stage, running_stage
@@ -126,9 +127,7 @@ def _counts(records: Records) -> dict[str, Any]:
         "requests at destinations": len(records.arrived),
         "frames at followers": len(records.seen),
         "doubles that a fault explains": len(doubles(records)),
-        "slowest answer in seconds": round(
-            max((one.answered - one.asked for one in answered), default=0.0), 2
-        ),
+        **waits(records),
     }
 
 
