@@ -20,7 +20,7 @@ PATIENCE = 60.0  # seconds; reads are repeated while the house recovers
 def the_log(stage: Stage) -> Iterator[Logged]:
     """Give the whole log, oldest first."""
     for event in _rows(stage, "events/?limit=500"):
-        task = event.get("task") or {}
+        task, delivery = event.get("task") or {}, event.get("delivery") or {}
         yield Logged(
             seq=event["seq"],
             id=event["id"],
@@ -28,6 +28,9 @@ def the_log(stage: Stage) -> Iterator[Logged]:
             request_id=event["request_id"],
             task=task.get("id", ""),
             version=task.get("version", 0),
+            at=datetime.fromisoformat(event["at"]).timestamp(),
+            path=stage.names.get(delivery.get("destination", ""), ""),
+            of=delivery.get("event", 0),
         )
 
 

@@ -24,6 +24,18 @@ def waits(records: Records) -> dict[str, str]:
     return {name: _shown(sorted(found)) for name, found in named.items()}
 
 
+def settling(records: Records) -> dict[str, str]:
+    """Return how long after its answer a delivery was written down as done, faults and all."""
+    came = {(one.path, one.seq): one.at for one in records.arrived if one.status == 200}
+    took = [
+        event.at - came[event.path, event.of]
+        for event in records.logged
+        if event.type == "task_synced" and (event.path, event.of) in came
+    ]
+    longest = f", longest {max(took, default=0.0):.1f} s"
+    return {"written down after the request, ms": _shown(sorted(took)) + longest}
+
+
 def _during(told: Told, faults: list[Fault], around: float) -> bool:
     return any(
         told.asked < fault.ended + around and told.answered > fault.began - around

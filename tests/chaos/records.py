@@ -38,6 +38,9 @@ class Logged:
     request_id: str
     task: str
     version: int
+    at: float = 0.0
+    path: str = ""  # of the destination that it tells of
+    of: int = 0  # the event that was delivered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from tests.chaos.checker import judge
 from tests.chaos.deck import draw
 from tests.chaos.doubles import doubles
 from tests.chaos.faults import Storm
-from tests.chaos.latency import waits
+from tests.chaos.latency import settling, waits
 from tests.chaos.options import Options
 from tests.chaos.records import CHANGES, Diary, Records, Seen, Told, read_lines, write_all
 from tests.chaos.stage import DESTINATIONS, Stage, running_stage
@@ -128,6 +128,7 @@ def _counts(records: Records) -> dict[str, Any]:
         "frames at followers": len(records.seen),
         "doubles that a fault explains": len(doubles(records)),
         **waits(records),
+        **settling(records),
     }
 
 
