@@ -79,6 +79,15 @@ def head(stage: Stage) -> int:
     return _patiently(stage, read)
 
 
+def insist(stage: Stage, path: str) -> None:
+    """POST until it is answered with success; it must do no harm to do it twice."""
+
+    def post(api: httpx.Client) -> int:
+        return api.post(path).raise_for_status().status_code
+
+    _patiently(stage, post)
+
+
 def _held(stage: Stage) -> set[str]:
     """Return the destinations that rightly get nothing at the moment."""
     now = time.time()

@@ -31,6 +31,7 @@ DECK: dict[str, tuple[int, tuple[str, ...], float, float]] = {
     "cut database": (1, ("postgres",), 0, 0),
     "cut followers": (2, ("house",), 0, 0),
     "cut destination": (1, ("sandbox",), 0, 0),
+    "pause destination": (1, ("destination",), 1, 6),
     "skewed worker": (1, ("skewed",), 12, 25),
 }
 GAP = (2.0, 6.0)  # seconds between two

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import redis
 
+from tests.chaos import collect
 from tests.chaos.deck import Card
 from tests.chaos.records import Fault
 from tests.chaos.stage import Stage, skewed_worker
@@ -124,6 +125,15 @@ def _cut(wire: Callable[[Stage], Wire]) -> Deed:
     return cut
 
 
+def _pause(stage: Stage, card: Card) -> str:
+    """Pause a destination over the API and resume it, whatever else dies meanwhile."""
+    chosen, name = sorted(stage.names.items())[int(card.dice * len(stage.names))]
+    collect.insist(stage, f"destinations/{chosen}/pause/")
+    time.sleep(card.lasts)
+    collect.insist(stage, f"destinations/{chosen}/resume/")
+    return f"{name} for {card.lasts:.1f} s"
+
+
 def _skewed(stage: Stage, card: Card) -> str:
     """Start one more worker whose wall clock is wrong, and kill it later."""
     seconds = (-3600.0, -240.0, 240.0, 3600.0)[int(card.dice * 4)]
@@ -162,5 +172,6 @@ DEEDS: dict[str, Deed] = {
     "cut database": _cut(lambda stage: stage.to_postgres),
     "cut followers": _cut(lambda stage: stage.to_house),
     "cut destination": _cut(lambda stage: stage.to_sandbox),
+    "pause destination": _pause,
     "skewed worker": _skewed,
 }
