@@ -15,6 +15,7 @@ import os
 import re
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -22,6 +23,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
+_KEPT: Final = 1_024
+_LONG: Final = 16_384
 _KEY: Final = re.compile(r"([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/]+=*)")
 _VALUE: Final = re.compile(r"v1:([A-Za-z0-9_-]{1,32}):([A-Za-z0-9_-]+=*)")
 
@@ -53,6 +56,7 @@ class KeyRing:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.current = next(iter(keys))
         """The id of the key that encrypts."""
+        self._opened = lru_cache(maxsize=_KEPT)(self._open)
 
     @classmethod
     def parse(cls, keys_given: str | Iterable[str]) -> "KeyRing":
@@ -78,7 +82,14 @@ class KeyRing:
         return f"v1:{self.current}:{urlsafe_b64encode(nonce + sealed).decode()}"
 
     def decrypt(self, value: str, *, context: str) -> str:
-        """Decrypt what `encrypt` made for the same context. Raises WrongKey or Tampered."""
+        """Decrypt what `encrypt` made for the same context. Raises WrongKey or Tampered.
+
+        What was opened lately is kept in memory, by value and context together: a worker opens
+        the same few secrets for every attempt.
+        """
+        return (self._open if len(value) > _LONG else self._opened)(value, context)
+
+    def _open(self, value: str, context: str) -> str:
         key_id, sealed = _take_apart(value)
         cipher = self._ciphers.get(key_id)
         if cipher is None:

@@ -9,6 +9,7 @@ connector sees it.
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from time import perf_counter
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -178,12 +179,13 @@ def joined(own: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in own.items() if name.lower() not in taken} | more
 
 
-def _of_url(url: str) -> list[str]:
+@lru_cache(maxsize=4_096)
+def _of_url(url: str) -> tuple[str, ...]:
     """List the parts of an address that may hold a token: who may not manage it sees none."""
     parts = urlsplit(url)
     target = f"{parts.path}?{parts.query}" if parts.query else parts.path
     segments = [one for one in parts.path.split("/") if len(one) >= 2 * LONG_ENOUGH]
-    return [target, *segments, *(value for _, value in parse_qsl(parts.query))]
+    return (target, *segments, *(value for _, value in parse_qsl(parts.query)))
 
 
 def _bearer(token: str) -> dict[str, str]:
@@ -204,6 +206,7 @@ def _after(failure: DoorFailure, waited: float) -> DoorFailure:
     )
 
 
+@lru_cache(maxsize=4_096)
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme.lower(), parts.netloc.lower()
