@@ -35,7 +35,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_AUTHENTICATION": [],
     "ENUM_NAME_OVERRIDES": {
         "ActorKind": ["user", "api_key", "system"],
-        "DestinationKind": ["webhook"],
+        "DestinationKind": "tasks_app.api.outbound_fields.KINDS",
         "TaskStatus": "tasks_app.models.Status",
         "TaskPriority": "tasks_app.models.Priority",
         "SyncState": "tasks_app.models.SyncState",

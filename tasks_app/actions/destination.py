@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks_app.actions.chain import check_chain, set_free
+from tasks_app.actions.destination_kind import settle_change, settle_new
 from tasks_app.actions.destination_secrets import SEALED, take_sealed
 from tasks_app.actions.echoed import NOTHING, differ, refuse_changed
 from tasks_app.actions.signing_keys import first_key, next_key
@@ -37,8 +38,10 @@ def create_destination(
 ) -> tuple[Destination, str]:
     """Create a destination; return it with its secret, in plain this once.
 
-    Raises Invalid where the name is taken, certificates are bad or it can't come ``after`` that.
+    Raises Invalid where the name is taken, certificates are bad, it can't come ``after`` that or
+    its kind has no such setting.
     """
+    fields = settle_new(workspace_id=workspace_id, fields=fields)
     plain = secret or new_secret()
     own = {name: value for name, value in fields.items() if name not in SEALED}
     destination = Destination(workspace_id=workspace_id, **own)
@@ -72,6 +75,7 @@ def change_destination(
     with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
         destination = locked_destination(workspace_id, destination_id)
         refuse_changed(_read_only(destination), echoed)
+        fields = settle_change(destination, fields)
         sealed = take_sealed(destination, fields)
         own = {
             n: v

@@ -1,5 +1,6 @@
 """Deliveries: `/api/v1/deliveries/`."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from tasks_app.events.wire import message_id
 from tasks_app.exceptions import NotFound
 from tasks_app.models import Attempt, Delivery, DeliveryState
 from tasks_app.queries.snapshot import snapshot_at_head
+from tasks_app.queries.twin import twins_of
 
 
 class DeliverySerializer(serializers.Serializer[Any]):
@@ -35,6 +37,9 @@ class DeliverySerializer(serializers.Serializer[Any]):
     status_code = serializers.IntegerField(allow_null=True)
     error = serializers.CharField(allow_blank=True)
     replay = serializers.CharField(allow_blank=True, help_text="webhook-replay")
+    twin = serializers.CharField(
+        allow_null=True, help_text="The task's twin at a rest mirror, as it calls it now."
+    )
     event_type = serializers.CharField()
     message_id = serializers.CharField(help_text="webhook-id, the same for every attempt.")
     behind = serializers.UUIDField(
@@ -91,7 +96,7 @@ class DeliveryView(WorkspaceView):
         rows = Delivery.objects.in_workspace(self.workspace_id).filter(kept)
         with snapshot_at_head(self.workspace_id) as head:
             found = page(request, rows, orderings=ORDERINGS, default="-id")
-        return listed(found, [told_delivery(row) for row in found.rows], head)
+        return listed(found, told_deliveries(found.rows), head)
 
     @documented("deliveries_retrieve", DeliveryDetailSerializer)
     def retrieve(self, request: Request, delivery_id: UUID) -> Response:
@@ -130,8 +135,19 @@ class DeliveryView(WorkspaceView):
 
 def told_delivery(delivery: Delivery) -> dict[str, Any]:
     """Return a delivery as the API shows it."""
+    return told_deliveries([delivery])[0]
+
+
+def told_deliveries(deliveries: Sequence[Delivery]) -> list[dict[str, Any]]:
+    """Return deliveries as the API shows them, each with its task's twin, in one look-up."""
+    twins = twins_of(deliveries)
+    return [_told(one, twins.get((one.destination_id, one.task_id))) for one in deliveries]
+
+
+def _told(delivery: Delivery, twin: str | None) -> dict[str, Any]:
     return {
         **delivery_snapshot(delivery),
+        "twin": twin,
         "event_type": delivery.event_type,
         "message_id": message_id(delivery.message_id),
         "behind": str(delivery.behind) if delivery.behind else None,

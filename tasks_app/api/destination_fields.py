@@ -1,6 +1,6 @@
 """What a destination is over HTTP: the fields that are taken and told, and who sees which."""
 
-from collections.abc import Mapping
+from collections import abc
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -10,9 +10,9 @@ from rest_framework import serializers
 from tasks_app.actions.destination_secrets import told_headers
 from tasks_app.api.credential_fields import Auth, Tls
 from tasks_app.api.fields import Distinct, Id, Items, StrictSerializer, Text, WholeNumber, Word
-from tasks_app.api.outbound_fields import Headers, Url
+from tasks_app.api.outbound_fields import KINDS, Headers, Mapping, Url
 from tasks_app.api.rate_limit_field import RateLimit
-from tasks_app.connectors.registry import kinds
+from tasks_app.connectors.registry import methods
 from tasks_app.events.catalogue import SUBSCRIBABLE
 from tasks_app.events.snapshot import moment
 from tasks_app.models import CircuitState, Destination, DestinationState
@@ -34,9 +34,25 @@ class DestinationSerializer(StrictSerializer):
 
     id = serializers.UUIDField(read_only=True)
     name = Text(max_length=100, validators=[ONE_LINE])
-    kind = Word(choices=kinds(), default="webhook")
+    kind = Word(choices=KINDS, default="webhook")
     url = Url(max_length=2048, help_text="Without its path for who may not manage destinations.")
-    method = Word(choices=["POST"], default="POST")
+    method = Word(
+        choices=methods(),
+        required=False,
+        allow_null=True,
+        help_text="Of a webhook POST; of a rest mirror how it changes a twin, PUT or PATCH.",
+    )
+    mapping = Mapping(
+        default=None,
+        allow_null=True,
+        help_text="JMESPath over the event: what is sent in place of the kind's own body.",
+    )
+    twin_id_path = Text(
+        max_length=200,
+        required=False,
+        allow_null=True,
+        help_text="JMESPath over the answer: where a rest mirror finds a new twin's id.",
+    )
     headers = Headers(
         default=dict, help_text=f"Sent with every request; {MASK} keeps what is there."
     )
@@ -108,7 +124,9 @@ def told_destination(destination: Destination, backlog: Backlog) -> dict[str, An
         "name": destination.name,
         "kind": destination.kind,
         "url": destination.url,
-        "method": destination.method,
+        "method": destination.method or None,
+        "mapping": destination.mapping or None,
+        "twin_id_path": destination.twin_id_path or None,
         "headers": told_headers(destination),
         "auth": destination.auth,
         "tls": destination.tls,
@@ -134,19 +152,20 @@ def told_destination(destination: Destination, backlog: Backlog) -> dict[str, An
     }
 
 
-def masked(told: Mapping[str, Any]) -> dict[str, Any]:
+def masked(told: abc.Mapping[str, Any]) -> dict[str, Any]:
     """Hide where tokens live: paths, queries and headers of other people's systems."""
     parts = urlsplit(told["url"])
+    where = f"//{parts.netloc}/" if parts.netloc else MASK
     return {
         **told,
-        "url": f"{parts.scheme}://{parts.netloc}/",
+        "url": f"{parts.scheme}:{where}",
         "headers": dict.fromkeys(told["headers"], MASK),
         "auth": told["auth"] and _hidden(told["auth"]),
         "tls": told["tls"] and {name: pem and MASK for name, pem in told["tls"].items()},
     }
 
 
-def _hidden(auth: Mapping[str, Any]) -> dict[str, Any]:
+def _hidden(auth: abc.Mapping[str, Any]) -> dict[str, Any]:
     """Return nothing but the type and which parts are set."""
     return {
         name: value if name == "type" else dict.fromkeys(value, MASK) if name == "headers" else MASK

@@ -1,6 +1,6 @@
 """Fields that lead outside: vetted when saved by the same guards as when sent."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from rest_framework import serializers
@@ -8,8 +8,13 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from tasks_app.api.fields import Text
 from tasks_app.connectors.headers import BadHeader, vet_headers
+from tasks_app.connectors.mapping import EXPRESSION_LENGTH, BadMapping, compiled
+from tasks_app.connectors.registry import kinds, schemes
 from tasks_app.security.masking import MASK
 from tasks_app.security.ssrf import BlockedTarget, vet_url
+
+KINDS: Final = kinds()
+"""What the connectors were when the API was made; CONNECTORS can bring more."""
 
 
 class Url(Text):
@@ -18,10 +23,28 @@ class Url(Text):
     def to_internal_value(self, data: Any) -> str:
         """Return it as it came."""
         value = super().to_internal_value(data)
+        if value.partition(":")[0] in schemes():
+            return value  # not for the Door: its kind's connector checks it
         try:
             vet_url(value, allowed_networks=settings.OUTBOUND_ALLOWED_NETWORKS)
         except BlockedTarget as blocked:
             raise ValidationError(blocked.detail, blocked.code) from blocked
+        return value
+
+
+class Mapping(Text):
+    """A JMESPath expression."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_length": EXPRESSION_LENGTH, **options})
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return it as it came, if it is one."""
+        value = super().to_internal_value(data)
+        try:
+            compiled(value)
+        except BadMapping as bad:
+            raise ValidationError(str(bad), "bad_expression") from bad
         return value
 
 

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 
 from tasks_app.access import Capability
 from tasks_app.api import filters
-from tasks_app.api.delivery import DeliveryPage, told_delivery
+from tasks_app.api.delivery import DeliveryPage, told_deliveries
 from tasks_app.api.pagination import Orderings, page, refused, within_limit
 from tasks_app.api.schema import documented
 from tasks_app.api.workspace_view import WorkspaceView, listed, shown
@@ -77,7 +77,7 @@ class ReconciliationView(WorkspaceView):
         with snapshot_at_head(self.workspace_id) as head:
             self._check(destination_id)
             found = page(request, rows, orderings=ORDERINGS, default="sequence")
-        return listed(found, [told_delivery(row) for row in found.rows], head)
+        return listed(found, told_deliveries(found.rows), head)
 
     @documented(
         "destinations_deliveries_digest",

@@ -7,6 +7,7 @@ from django.urls import path
 from tasks_app.api.delivery import DeliveryView
 from tasks_app.api.destination import DestinationView
 from tasks_app.api.event import EventView
+from tasks_app.api.preview import PreviewView
 from tasks_app.api.reconciliation import ReconciliationView
 from tasks_app.api.replay import ReplayView
 from tasks_app.api.stream_ticket import StreamTicketView
@@ -26,6 +27,7 @@ urlpatterns = [
     path("tasks/<uuid:task_id>/events/", EventView.as_view({"get": "of_task"})),
     path("events/", EventView.as_view({"get": "list"})),
     path("destinations/", DestinationView.as_view({"get": "list", "post": "create"})),
+    path("destinations/preview/", PreviewView.as_view({"post": "create"})),
     path("destinations/<uuid:destination_id>/", DestinationView.as_view(ONE_DESTINATION)),
     path("destinations/<uuid:destination_id>/test/", DestinationView.as_view({"post": "ping"})),
     path("destinations/<uuid:destination_id>/pause/", DestinationView.as_view({"post": "pause"})),

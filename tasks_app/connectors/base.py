@@ -29,6 +29,8 @@ __all__ = [
     "WayOut",
 ]
 
+HTTP: Final = "http"
+OPTIONS: Final = frozenset({"headers", "auth", "tls", "signature", "mapping"})
 EXCERPT_BYTES: Final = 2_048
 """How much of an answer an attempt keeps."""
 
@@ -104,8 +106,12 @@ class Connector(ABC):
     kind: ClassVar[str]
     methods: ClassVar[tuple[str, ...]] = ("POST",)
     """What `method` may be, the default first; none where it means nothing."""
-    options: ClassVar[frozenset[str]] = frozenset({"headers", "mapping"})
+    options: ClassVar[frozenset[str]] = OPTIONS
     """Which optional fields of a destination it heeds; others are refused when saved."""
+    scheme: ClassVar[str] = HTTP
+    """What its addresses begin with: "http" is for the Door, which takes https as well."""
+    content_type: ClassVar[str] = "application/json"
+    """Of what `compose` makes."""
     mirrors: ClassVar[bool] = False
     """Whether each attempt comes with the task as it is now and its twin."""
 
@@ -125,6 +131,10 @@ class Connector(ABC):
         """Make one attempt. Raises nothing but `asyncio.CancelledError`."""
 
     def check_address(self, url: str) -> None:
-        """Check an address that is not for the Door. Raises ValueError with a sentence."""
-        del url
-        raise ValueError(f"A destination of kind {self.kind} has an http or https address.")
+        """Check an address. Raises ValueError with a sentence.
+
+        What is for the Door is vetted before, as it is again whenever something is sent.
+        """
+        scheme = url.partition(":")[0].lower()
+        if scheme.removesuffix("s") != self.scheme:
+            raise ValueError(f"The address of a {self.kind} begins with {self.scheme}:.")

@@ -1,6 +1,7 @@
 """Which connectors there are: a new one registers itself here and the engine finds it by kind."""
 
-from tasks_app.connectors.base import Connector
+from tasks_app.connectors.base import HTTP, Connector
+from tasks_app.connectors.mail import MailConnector
 from tasks_app.connectors.rest import RestConnector
 from tasks_app.connectors.webhook import WebhookConnector
 
@@ -26,6 +27,16 @@ def connector_for(kind: str) -> Connector:
         raise UnknownConnector(kind) from None
 
 
+def methods() -> tuple[str, ...]:
+    """List what any kind may send."""
+    return tuple(sorted({method for one in _connectors.values() for method in one.methods}))
+
+
+def schemes() -> frozenset[str]:
+    """List the schemes of addresses that are not the Door's."""
+    return frozenset(one.scheme for one in _connectors.values()) - {HTTP}
+
+
 def mirrors(kind: str) -> bool:
     """Tell whether destinations of this kind keep twins; an unknown kind keeps none."""
     return kind in _connectors and _connectors[kind].mirrors
@@ -38,3 +49,4 @@ def kinds() -> tuple[str, ...]:
 
 register(WebhookConnector())
 register(RestConnector())
+register(MailConnector())

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import orjson
 
 from tasks_app.connectors.base import (
+    OPTIONS,
     Connector,
     Envelope,
     ErrorCode,
@@ -49,7 +50,7 @@ class RestConnector(Connector):
 
     kind: ClassVar[str] = "rest"
     methods: ClassVar[tuple[str, ...]] = ("PUT", "PATCH")
-    options: ClassVar[frozenset[str]] = frozenset({"headers", "mapping", "twin_id_path"})
+    options: ClassVar[frozenset[str]] = OPTIONS | {"twin_id_path"}
     mirrors: ClassVar[bool] = True
 
     def compose(self, event: Mapping[str, Any], *, mapping: str = "") -> bytes:

@@ -25,9 +25,8 @@ _CHANGES: Final = MappingProxyType({"task_updated": {"changes": {"priority": ["n
 
 
 def sample_event(kind: str) -> dict[str, Any]:
-    """Return an event of this type as the API would show it."""
+    """Return an event of this type as the API would show it, but for its seq: it has none."""
     event = {
-        "seq": 17,
         "id": "evt_0198f7a25f0070008000000000000002",
         "schema": 1,
         "type": kind,

@@ -56,7 +56,6 @@ def test_a_create_that_was_answered_and_never_settled_is_found_again_by_its_key(
     with rest_server(trouble=held_once(gate)) as there, beat(tmp_path):
         to(workspace, there.url, kind="rest", method="PUT", twin_id_path="id")
         task = create_task(workspace_id=workspace.pk, fields={"title": "a"}, cause=cause())
-        at = {"workspace_id": workspace.pk, "task_id": task.pk}
         with worker(tmp_path, name="one") as first:
             there.wait_for(1)
             with transaction.atomic():
@@ -67,9 +66,11 @@ def test_a_create_that_was_answered_and_never_settled_is_found_again_by_its_key(
         assert there.created == 1
         assert Twin.objects.get().remote_id == ""
         if then == "change":
-            update_task(**at, fields={"title": "b"}, cause=cause())
+            update_task(
+                workspace_id=workspace.pk, task_id=task.pk, fields={"title": "b"}, cause=cause()
+            )
         elif then == "delete":
-            delete_task(**at, cause=cause())
+            delete_task(workspace_id=workspace.pk, task_id=task.pk, cause=cause())
         with worker(tmp_path, name="two"):
             until(all_ended, "everything has ended")
     assert there.created == 1

@@ -246,7 +246,7 @@ WRONG_DESTINATIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "n\n"}, "/name", "control_character"),
     ({"name": "\x1b[31mred"}, "/name", "control_character"),
     ({"name": "n\x9b"}, "/name", "control_character"),
-    ({"kind": "rest"}, "/kind", "invalid_choice"),
+    ({"kind": "pigeon"}, "/kind", "invalid_choice"),
     ({"method": "DELETE"}, "/method", "invalid_choice"),
     ({"url": ""}, "/url", "blank"),
     ({"url": 7}, "/url", "invalid"),
