@@ -117,6 +117,7 @@ def parse_url(url: str) -> Target:
         raise BlockedTarget("scheme_not_allowed", "The URL must begin with http:// or https://.")
     scheme = match["scheme"].lower()
     host, port_text = _split_authority(match["authority"])
+    host = host if host.startswith("[") else _ascii(host)
     address = _literal(host)
     name = str(address) if address is not None else _name(host)
     return Target(scheme, name, _port(port_text, scheme), _path(match["rest"]), address)
@@ -157,16 +158,26 @@ def _port(text: str | None, scheme: str) -> int:
     return int(text)
 
 
-def _normal(host: str) -> str:
-    """Fold full-width, circled and other look-alikes into what a resolver would make of them."""
-    return unicodedata.normalize("NFKC", host.translate(_DOTS)).translate(_DOTS).lower()
+def _ascii(host: str) -> str:
+    """Fold a host into the form that is resolved, shown to TLS and sent as Host.
+
+    Full-width, circled and other look-alikes, and what IDNA drops, go before anybody asks whether
+    this is an address: 127.0.0.1 with an invisible character after it is 127.0.0.1.
+    """
+    name = unicodedata.normalize("NFKC", host.translate(_DOTS)).translate(_DOTS).lower()
+    if name.isascii():
+        return name
+    try:
+        return idna.encode(name, uts46=True, std3_rules=True).decode()
+    except (idna.IDNAError, UnicodeError):
+        raise _host_refused() from None
 
 
 def _literal(host: str) -> Address | None:
     """Read a literal address, in any notation. None where the host is a name."""
     if host.startswith("["):
         return _ipv6(host[1:-1])
-    labels = _normal(host).split(".")
+    labels = host.split(".")
     # The WHATWG rule "ends in a number": such a host is an IPv4 address or nothing.
     if not _NUMBER.fullmatch(labels[-1]):
         return None
@@ -202,14 +213,7 @@ def _number(label: str) -> int:
     return int(label, 8) if len(label) > 1 and label[0] == "0" else int(label)
 
 
-def _name(host: str) -> str:
-    """Bring a name into the ASCII form that is resolved, shown to TLS and sent as Host."""
-    name = _normal(host)
-    if not name.isascii():
-        try:
-            name = idna.encode(name, uts46=True, std3_rules=True).decode()
-        except (idna.IDNAError, UnicodeError):
-            raise _host_refused() from None
+def _name(name: str) -> str:
     labels = name.split(".")
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise _host_refused()
