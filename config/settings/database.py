@@ -18,6 +18,11 @@ TIMEOUTS = {  # milliseconds
     "idle_in_transaction_session_timeout": 15_000,
 }
 
+# A process that sleeps in mid-transaction (a paused machine) holds its workspace's log. It loses it
+# before those who wait for it give up.
+HASTY_ROLES = {"api", "stream", "worker"}
+HASTE = {"idle_in_transaction_session_timeout": 4_000}  # milliseconds
+
 # A host that vanished without a word is noticed within this, not after the kernel's two hours.
 KEEPALIVE = {
     "keepalives_idle": 5,  # seconds
@@ -56,7 +61,8 @@ def profile(role: str) -> dict[str, Any]:
 def databases(url: str, role: str) -> dict[str, dict[str, Any]]:
     """Return DATABASES for a URL and a role; raises ValueError on a URL that is none."""
     database = parse_database_url(url)
-    parameters = " ".join(f"-c {name}={value}" for name, value in TIMEOUTS.items())
+    timeouts = TIMEOUTS | (HASTE if role in HASTY_ROLES else {})
+    parameters = " ".join(f"-c {name}={value}" for name, value in timeouts.items())
     extra = profile(role)
     options = {"connect_timeout": 3, "options": parameters, "application_name": role, **KEEPALIVE}
     database["OPTIONS"] = {**options, **database["OPTIONS"], **extra.pop("OPTIONS")}

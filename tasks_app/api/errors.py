@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -92,7 +92,7 @@ def _understood(exc: Exception) -> Understood | None:
             return 403, "forbidden", "", (), {}
         case RequestDataTooBig():
             return 413, "too_large", "The body is larger than the limit.", (), {}
-        case OperationalError() | InterfaceError():
+        case OperationalError() | InterfaceError() | InternalError():  # the last: see 25P03
             logger.warning("database_unavailable", exc_info=exc)
             detail = "The database does not answer; nothing is known to have been written."
             return 503, "unavailable", detail, (), {"Retry-After": "1"}

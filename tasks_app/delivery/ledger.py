@@ -7,8 +7,9 @@ a None: the loop tries again, and what it holds stays its own until its leases a
 import logging
 import uuid
 
-from django.db import Error, InterfaceError, OperationalError, connection
+from django.db import Error, connection
 
+from tasks_app.delivery.away import AWAY
 from tasks_app.delivery.due import due_in
 from tasks_app.delivery.lease import give_back, lease
 from tasks_app.delivery.leased import Leased
@@ -46,7 +47,7 @@ class DatabaseLedger:
         """
         try:
             done = settle(group)
-        except (OperationalError, InterfaceError):
+        except AWAY:
             _away("settle_failed")
             return None
         except Exception:

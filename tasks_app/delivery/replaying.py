@@ -14,10 +14,11 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from tasks_app.delivery.away import AWAY
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
 from tasks_app.events.progress import progress_event, replay_cause
@@ -77,7 +78,7 @@ def _isolated(replay_id: uuid.UUID) -> bool:
     """Take a step; what goes wrong in one replay is logged and stops no other."""
     try:
         return advance(replay_id)
-    except (OperationalError, InterfaceError):
+    except AWAY:
         raise
     except Exception:
         logger.exception("replay_step_failed", extra={"replay": str(replay_id)})

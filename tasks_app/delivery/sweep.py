@@ -9,14 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from django.db import (
-    InterfaceError,
-    OperationalError,
-    close_old_connections,
-    connection,
-    transaction,
-)
+from django.db import close_old_connections, connection, transaction
 
+from tasks_app.delivery.away import AWAY
 from tasks_app.delivery.beats import beat
 from tasks_app.delivery.clear import (
     cancel_of_deleted,
@@ -60,7 +55,7 @@ def _isolated(job: Callable[[], int]) -> None:
     """Run a job; its failure is logged and keeps neither the others nor the bell from theirs."""
     try:
         _alone(job)
-    except (OperationalError, InterfaceError):
+    except AWAY:
         raise  # the database itself is away: nothing else would fare better
     except Exception:
         logger.exception("sweep_job_failed", extra={"job": job.__name__})
