@@ -1,4 +1,4 @@
-"""One loop, one Door and one helper thread for the life of a worker process.
+"""One loop, one Door and two helper threads for the life of a worker process.
 
 A loop per drain would throw every kept-alive connection away. What a drain that was torn out of
 its loop (SystemExit, MemoryError) leaves behind is cancelled, gathered and given back, and the
@@ -30,7 +30,8 @@ class Engine:
         self.beats = beats
         self._ledger = DatabaseLedger(beats.name)
         self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._leasing = ThreadPoolExecutor(1, thread_name_prefix="leasing")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="writing")
         self._door: Door | None = None
         self._authorizer: Authorizer
 
@@ -44,13 +45,15 @@ class Engine:
             self._runner.run(self._shut())
         finally:
             self._runner.close()
-            self._thread.submit(self._ledger.close)
-            self._thread.shutdown(wait=True)
+            for thread in (self._leasing, self._writing):
+                thread.submit(self._ledger.close)
+                thread.shutdown(wait=True)
 
     async def _drain(self, turn: Turn) -> None:
         pump = Pump(
             ledger=self._ledger,
-            thread=self._thread,
+            leasing=self._leasing,
+            writing=self._writing,
             send=self._send,
             may_lease=lambda: self.beats.is_heard() and not turn.is_over(),
             may_send=self.beats.is_heard_since,

@@ -1,7 +1,8 @@
 """The database as the drain sees it: four calls that survive its restarts.
 
-Used from one thread, with that thread's connection. A database that is away is no error here but
-a None: the loop tries again, and what it holds stays its own until its leases are taken over.
+Used from two threads, each with its connection: one leases, one writes down. A database that is
+away is no error here but a None: the loop tries again, and what it holds stays its own until its
+leases are taken over.
 """
 
 import logging
