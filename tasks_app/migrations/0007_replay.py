@@ -131,6 +131,7 @@ class Migration(migrations.Migration):
             "DROP FUNCTION aftercommit_replay_chosen(replay, text[], uuid, bigint);"
             "DROP FUNCTION aftercommit_replay_firsts(replay, text[], bigint);"
             "DROP FUNCTION aftercommit_mend_chains(uuid[], text);"
-            "DROP FUNCTION aftercommit_move_on(uuid[], uuid[], uuid[]);",
+            "DROP FUNCTION aftercommit_move_on(uuid[], uuid[], uuid[]);"
+            "DROP FUNCTION aftercommit_followers(uuid[]);",
         ),
     ]

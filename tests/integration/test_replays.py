@@ -179,7 +179,7 @@ def test_deliveries_and_events_can_be_named(workspace: Workspace) -> None:
     settle_all()
     rows = list(Delivery.objects.order_by("sequence"))
     job = walk(replay(there, deliveries=[rows[4].pk, rows[0].pk, rows[2].pk]))
-    assert [row.event_seq for row in made(job)] == [rows[i].event_seq for i in (0, 4, 2)]
+    assert [row.event_seq for row in made(job)] == [rows[i].event_seq for i in (0, 2, 4)]
     settle_all()
     created = Event.objects.filter(type="task_created").order_by("seq")
     job = walk(replay(there, events=[created[1].pk]))

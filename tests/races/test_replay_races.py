@@ -19,7 +19,7 @@ from tests.races.test_delivery_races import Holder, blocked
 from tests.support.engine import states, to
 from tests.support.factories import cause
 from tests.support.replays import replay, walk
-from tests.support.threads import DEADLINE, backend_pid, in_thread, until_blocked
+from tests.support.threads import DEADLINE, backend_pid, in_thread, until, until_blocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOWHERE = "http://127.0.0.1:9/"

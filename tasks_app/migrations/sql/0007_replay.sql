@@ -1,9 +1,28 @@
+-- What a plan may not get wrong, whatever it believes of a table that has just grown: sorting and
+-- bitmaps are off, so the order that is asked for leaves one index. `between x and x` is an
+-- equation that the planner takes for a range, so that its column counts in that order.
+
+-- The deliveries behind these.
+CREATE FUNCTION aftercommit_followers(ahead uuid[])
+RETURNS TABLE (id uuid, destination_id uuid, task_id uuid, state text, error text, behind uuid)
+LANGUAGE plpgsql STABLE ROWS 10
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+BEGIN
+    RETURN QUERY
+    SELECT f.* FROM unnest(ahead) o(id) CROSS JOIN LATERAL (
+        SELECT d.id, d.destination_id, d.task_id, d.state::text, d.error::text, d.behind
+        FROM delivery d WHERE d.behind BETWEEN o.id AND o.id
+        ORDER BY d.behind OFFSET 0) f;
+END
+$$;
+
 -- Chains: after deliveries have ended, those that come behind them in other destinations go, or
 -- are cancelled with all that comes behind them in turn. Then the turns of every queue that was
 -- touched. The caller holds the heads; what is returned was cancelled here, to be told of.
 CREATE FUNCTION aftercommit_move_on(told uuid[], destinations uuid[], tasks uuid[])
 RETURNS SETOF delivery LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     moment CONSTANT timestamptz := statement_timestamp();
     ended uuid[] := told;
@@ -13,15 +32,15 @@ DECLARE
 BEGIN
     LOOP
         SELECT array_agg(d.destination_id), array_agg(d.task_id) INTO queues, theirs
-        FROM unnest(ended) o(id) JOIN delivery d ON d.behind = o.id AND d.state = 'waiting';
+        FROM aftercommit_followers(ended) d WHERE d.state = 'waiting';
         EXIT WHEN queues IS NULL;
         destinations := destinations || queues;
         tasks := tasks || theirs;
         WITH cancelled AS (
             UPDATE delivery d
             SET state = 'cancelled', error = 'chain_broken', ended_at = moment
-            FROM unnest(ended) o(id) JOIN delivery chain ON chain.id = o.id
-            WHERE d.behind = chain.id AND d.state = 'waiting'
+            FROM aftercommit_followers(ended) f JOIN delivery chain ON chain.id = f.behind
+            WHERE d.id = f.id AND d.state = 'waiting'
               AND chain.state IN ('dead', 'cancelled', 'superseded')
             RETURNING d.id)
         SELECT coalesce(array_agg(c.id), '{}') INTO ended FROM cancelled c;
@@ -36,7 +55,8 @@ $$;
 -- and what comes behind it in turn. The caller holds the heads.
 CREATE FUNCTION aftercommit_mend_chains(revived uuid[], mark text)
 RETURNS SETOF delivery LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     moment CONSTANT timestamptz := statement_timestamp();
     mended uuid[] := '{}';
@@ -47,9 +67,9 @@ BEGIN
             SET state = 'waiting', error = '', ended_at = NULL, failures = 0, leases = 0,
                 trying_since = NULL, next_attempt_at = moment,
                 replay = CASE WHEN d.replay = '' THEN mark ELSE d.replay END
-            FROM unnest(revived) o(id) JOIN delivery chain ON chain.id = o.id,
+            FROM aftercommit_followers(revived) f JOIN delivery chain ON chain.id = f.behind,
                 destination x
-            WHERE d.behind = chain.id AND d.state = 'cancelled' AND d.error = 'chain_broken'
+            WHERE d.id = f.id AND d.state = 'cancelled' AND d.error = 'chain_broken'
               AND x.id = d.destination_id AND x.deleted_at IS NULL
               AND x.after = chain.destination_id
               -- Not where it was replayed since.
@@ -76,7 +96,8 @@ RETURNS TABLE (seq bigint, task_id uuid) LANGUAGE sql STABLE AS $$
       AND NOT EXISTS (
           SELECT 1 FROM event p
           WHERE p.task_id = f.task_id AND p.seq >= job.from_seq AND p.seq < f.seq
-            AND p.type = ANY (kinds) AND (job.events IS NULL OR p.seq = ANY (job.events)))
+            AND p.type = ANY (kinds) AND (job.events IS NULL OR p.seq = ANY (job.events))
+          ORDER BY p.seq OFFSET 0)
     ORDER BY f.seq
 $$;
 
@@ -87,15 +108,16 @@ RETURNS TABLE (seq bigint, type text, newest uuid, message_id uuid, under_way bo
 LANGUAGE sql STABLE AS $$
     SELECT m.seq, m.type::text, n.id, n.message_id,
            coalesce(n.state IN ('waiting', 'pending', 'leased'), false)
-    FROM event m JOIN destination x ON x.id = job.destination_id
+    FROM (
+        SELECT m.seq, m.type, m.at FROM event m
+        WHERE m.task_id = task AND m.seq BETWEEN first AND job.to_seq AND m.type = ANY (kinds)
+        ORDER BY m.seq OFFSET 0) m
+    JOIN destination x ON x.id = job.destination_id
     LEFT JOIN LATERAL (
         SELECT n.id, n.message_id, n.state FROM delivery n
-        WHERE n.destination_id = job.destination_id AND n.event_seq = m.seq
-        -- + 0: found by its event, whatever the planner believes, and not by walking sequences.
-        ORDER BY n.sequence + 0 DESC LIMIT 1) n ON true
-    WHERE m.task_id = task
-      AND m.seq >= first AND m.seq <= job.to_seq AND m.type = ANY (kinds)
-      AND (job.events IS NULL OR m.seq = ANY (job.events))
+        WHERE n.destination_id = job.destination_id AND n.event_seq BETWEEN m.seq AND m.seq
+        ORDER BY n.event_seq DESC, n.sequence DESC LIMIT 1) n ON true
+    WHERE (job.events IS NULL OR m.seq = ANY (job.events))
       AND (job.from_time IS NULL OR m.at >= job.from_time)
       AND (job.to_time IS NULL OR m.at <= job.to_time)
       AND CASE
@@ -117,7 +139,8 @@ $$;
 -- Counts without doing anything: a part of the log at a time.
 CREATE FUNCTION aftercommit_replay_count(job replay, kinds text[], look integer)
 RETURNS TABLE (reached bigint, chosen bigint, under_way bigint) LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     until CONSTANT bigint := aftercommit_replay_reach(job, look);
 BEGIN
@@ -135,20 +158,20 @@ $$;
 CREATE FUNCTION aftercommit_replay_step(
     job_id uuid, kinds text[], look integer, most integer, room integer, ahead double precision)
 RETURNS SETOF delivery LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     moment CONSTANT timestamptz := statement_timestamp();
     job replay;
-    first record;
     until bigint;
-    reached bigint;
     slot timestamptz;
     pace interval := '0';
+    batch integer := 50;  -- tasks in one statement
     last bigint;  -- webhook-sequence
     chain uuid;
     is_chained boolean;
     untried integer;
-    made integer := 0;
+    done integer := 0;
     step record;
     firsts uuid[] := '{}';
     news uuid[] := '{}';
@@ -156,39 +179,37 @@ BEGIN
     SELECT * INTO STRICT job FROM replay WHERE id = job_id;
     SELECT count(*) INTO untried FROM (
         SELECT 1 FROM delivery d
-        WHERE d.replay = job_id::text AND d.replay > ''
+        WHERE d.replay BETWEEN job_id::text AND job_id::text AND d.replay > ''
           AND d.destination_id = job.destination_id AND d.rank = 3
-          AND d.state IN ('waiting', 'pending', 'leased') LIMIT room) u;
+          AND d.state IN ('waiting', 'pending', 'leased') ORDER BY d.replay LIMIT room) u;
     most := least(most, room - untried);
     slot := greatest(job.next_at, moment);
     IF job.rate IS NOT NULL THEN
         pace := make_interval(secs => 1.0 / job.rate);
+        batch := least(batch, greatest(1, job.rate / 4));
     END IF;
-    IF most <= 0 OR slot > moment + make_interval(secs => ahead) THEN
-        RETURN;
-    END IF;
+    batch := least(batch, most);
     SELECT c.sequence INTO STRICT last FROM destination_counter c
         WHERE c.destination_id = job.destination_id FOR UPDATE;
     SELECT x.after, EXISTS (SELECT 1 FROM destination f
         WHERE f.workspace_id = x.workspace_id AND f.after = x.id) INTO STRICT chain, is_chained
         FROM destination x WHERE x.id = job.destination_id;
     until := aftercommit_replay_reach(job, look);
-    reached := until;
-    FOR first IN SELECT * FROM aftercommit_replay_firsts(job, kinds, until) LOOP
-        IF made >= most OR slot > moment + make_interval(secs => ahead) THEN
-            reached := first.seq - 1;
-            EXIT;
-        END IF;
-        WITH chosen AS MATERIALIZED (
-            SELECT c.*, aftercommit_uuid7() AS id
-            FROM aftercommit_replay_chosen(job, kinds, first.task_id, first.seq) c
+    WHILE job.cursor < until AND done < most
+          AND slot <= moment + make_interval(secs => ahead) LOOP
+        WITH task AS MATERIALIZED (
+            SELECT * FROM aftercommit_replay_firsts(job, kinds, until) LIMIT batch
+        ), chosen AS MATERIALIZED (
+            SELECT t.task_id, c.*, aftercommit_uuid7() AS id FROM task t
+            CROSS JOIN LATERAL aftercommit_replay_chosen(job, kinds, t.task_id, t.seq) c
         ), numbered AS MATERIALIZED (
             SELECT c.*, row_number() OVER (ORDER BY c.seq) AS nth,
+                row_number() OVER (PARTITION BY c.task_id ORDER BY c.seq) AS place,
                 -- Only what is under way holds a replay up: what became of the rest, a person knows.
                 (SELECT p.id FROM (
                      SELECT p.id, p.state FROM delivery p
-                     WHERE p.destination_id = chain AND p.event_seq = c.seq
-                     ORDER BY p.sequence + 0 DESC LIMIT 1) p
+                     WHERE p.destination_id = chain AND p.event_seq BETWEEN c.seq AND c.seq
+                     ORDER BY p.event_seq DESC, p.sequence DESC LIMIT 1) p
                  WHERE p.state IN ('waiting', 'pending', 'leased')) AS behind
             FROM chosen c WHERE NOT c.under_way
         ), queued AS (
@@ -196,42 +217,44 @@ BEGIN
                 id, workspace_id, destination_id, event_seq, event_type, task_id, message_id,
                 sequence, state, rank, next_attempt_at, attempts, failures, leases, leased_by,
                 error, created_at, behind, replay)
-            SELECT n.id, job.workspace_id, job.destination_id, n.seq, n.type, first.task_id,
+            SELECT n.id, job.workspace_id, job.destination_id, n.seq, n.type, n.task_id,
                    coalesce(n.message_id, n.id), last + n.nth,
-                   CASE WHEN n.nth > 1 OR n.behind IS NOT NULL OR EXISTS (
+                   CASE WHEN n.place > 1 OR n.behind IS NOT NULL OR EXISTS (
                        SELECT 1 FROM delivery o
-                       WHERE o.destination_id = job.destination_id AND o.task_id = first.task_id
-                         AND o.state IN ('waiting', 'pending', 'leased'))
+                       WHERE o.destination_id = job.destination_id
+                         AND o.task_id BETWEEN n.task_id AND n.task_id
+                         AND o.state IN ('waiting', 'pending', 'leased')
+                       ORDER BY o.task_id, o.sequence OFFSET 0)
                    THEN 'waiting' ELSE 'pending' END,
                    3, slot + (n.nth - 1) * pace, 0, 0, 0, '', '', moment, n.behind, job.id::text
             FROM numbered n
-            RETURNING id
         ), rechained AS (
             -- What broke with the old delivery comes behind the new one.
             UPDATE delivery d SET behind = n.id FROM numbered n
-            WHERE is_chained AND d.behind = n.newest AND d.state = 'cancelled'
+            CROSS JOIN LATERAL aftercommit_followers(ARRAY[n.newest]) f
+            WHERE is_chained AND d.id = f.id AND d.state = 'cancelled'
               AND d.error = 'chain_broken'
             RETURNING d.behind
         )
-        SELECT (SELECT count(*) FROM queued) AS made,
-               (SELECT n.id FROM numbered n WHERE n.nth = 1) AS first,
+        SELECT (SELECT count(*) FROM task) AS tasks, (SELECT max(t.seq) FROM task t) AS reached,
+               (SELECT count(*) FROM numbered) AS made,
                (SELECT count(*) FROM chosen c WHERE c.under_way) AS skipped,
+               ARRAY(SELECT n.id FROM numbered n WHERE n.place = 1) AS firsts,
                ARRAY(SELECT r.behind FROM rechained r) AS news
             INTO step;
-        made := made + step.made;
+        job.cursor := CASE WHEN step.tasks < batch THEN until ELSE step.reached END;
+        job.skipped := job.skipped + step.skipped;
+        done := done + step.made;
         last := last + step.made;
         slot := slot + step.made * pace;
-        job.skipped := job.skipped + step.skipped;
+        firsts := firsts || step.firsts;
         news := news || step.news;
-        IF step.first IS NOT NULL THEN
-            firsts := firsts || step.first;
-        END IF;
     END LOOP;
     PERFORM aftercommit_mend_chains(news, job.id::text);
     UPDATE destination_counter c SET sequence = last WHERE c.destination_id = job.destination_id;
-    UPDATE replay r SET cursor = reached, made = r.made + step_made.n, skipped = job.skipped,
+    UPDATE replay r SET cursor = job.cursor, made = r.made + done, skipped = job.skipped,
         next_at = CASE WHEN r.rate IS NULL THEN NULL ELSE slot END
-    FROM (SELECT made AS n) step_made WHERE r.id = job_id;
+    WHERE r.id = job_id;
     RETURN QUERY SELECT d.* FROM unnest(firsts) f(id) JOIN delivery d ON d.id = f.id;
 END
 $$;
