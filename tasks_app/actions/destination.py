@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from tasks_app.actions.chain import check_chain, set_free
 from tasks_app.actions.destination_kind import settle_change, settle_new
-from tasks_app.actions.destination_secrets import SEALED, take_sealed
+from tasks_app.actions.destination_secrets import FORGOTTEN, SEALED, take_sealed
 from tasks_app.actions.echoed import NOTHING, differ, refuse_changed
 from tasks_app.actions.signing_keys import first_key, next_key
 from tasks_app.actions.taken import refused_where_taken
@@ -25,7 +25,7 @@ from tasks_app.events.record import NewEvent, Recorded, lock_heads, record_event
 from tasks_app.events.snapshot import destination_snapshot, moment
 from tasks_app.exceptions import NotFound
 from tasks_app.models import Circuit, Delivery, Destination, DestinationCounter, DestinationState
-from tasks_app.models.sealed import seal_secret
+from tasks_app.models.sealed import if_it_opens, seal_secret
 from tasks_app.security.signing import new_secret
 
 OLD_SECRET_LIVES: Final = timedelta(hours=24)
@@ -100,7 +100,7 @@ def delete_destination(*, workspace_id: uuid.UUID, destination_id: uuid.UUID, ca
     """Delete a destination; the sweep then cancels what waits for it, and the log says so.
 
     So it does with what waits behind that in a chain; destinations that came after it come after
-    none from here on. Raises NotFound.
+    none from here on. Its secrets are forgotten at once. Raises NotFound.
     """
     mine = Q(pk=destination_id) | Q(after=destination_id)
     rows = Destination.objects.in_workspace(workspace_id).filter(mine).order_by("pk")
@@ -108,7 +108,7 @@ def delete_destination(*, workspace_id: uuid.UUID, destination_id: uuid.UUID, ca
     destination = locked.pop(destination_id, None)
     if destination is None:
         raise NotFound
-    _save(destination, deleted_at=timezone.now())
+    _save(destination, deleted_at=timezone.now(), **FORGOTTEN)
     _record(destination, EventType.DESTINATION_DELETED, cause)
     for follower in locked.values():
         _save(follower, after=None)
@@ -163,13 +163,14 @@ def rotate_secret(
     """Give a destination a new secret; return it in plain this once. The old one signs on for 24 h.
 
     So it is with its signing key, where it has one; the new public key is on the destination. What
-    was already old is forgotten: two of each sign at most. Raises NotFound.
+    was already old is forgotten: two of each sign at most. So is what does not open any more, as
+    after the loss of a key. Raises NotFound.
     """
     destination = locked_destination(workspace_id, destination_id)
     plain = new_secret()
     _save(
         destination,
-        sealed_old_secret=destination.sealed_secret,
+        sealed_old_secret=if_it_opens(destination, "sealed_secret"),
         sealed_secret=seal_secret(destination_id=destination.pk, plain=plain),
         old_secret_expires_at=Now() + OLD_SECRET_LIVES,
         **next_key(destination),

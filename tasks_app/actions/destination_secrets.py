@@ -7,6 +7,7 @@ gives it anew, so that no admin can have another's token sent to a server of the
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,11 +16,15 @@ from tasks_app.connectors.auth.certificates import BadCertificate, Certificates,
 from tasks_app.connectors.auth.credentials import SECRETS, outline
 from tasks_app.exceptions import FieldError, Invalid
 from tasks_app.models import Destination
-from tasks_app.models.sealed import open_json, seal_json
+from tasks_app.models.sealed import PLACES, open_json, seal_json
 from tasks_app.security.encryption import EncryptionError
 from tasks_app.security.masking import MASK
 
 SEALED: Final = ("headers", "auth", "tls")
+FORGOTTEN: Final[Mapping[str, Any]] = MappingProxyType(
+    {**dict.fromkeys(PLACES, ""), "headers": {}, "auth": None, "tls": None}
+)
+"""The columns of a destination without any secret."""
 Columns = dict[str, Any]
 
 

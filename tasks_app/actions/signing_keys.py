@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks_app.models import Destination
 from tasks_app.models.destination import SignatureScheme
-from tasks_app.models.sealed import seal_secret
+from tasks_app.models.sealed import if_it_opens, seal_secret
 from tasks_app.security.signing import new_key_pair
 
 
@@ -20,7 +20,7 @@ def next_key(destination: Destination) -> dict[str, Any]:
     if not destination.sealed_signing_key:
         return {}
     return {
-        "sealed_old_signing_key": destination.sealed_signing_key,
+        "sealed_old_signing_key": if_it_opens(destination, "sealed_signing_key"),
         "old_public_key": destination.public_key,
         **_new_key(destination),
     }

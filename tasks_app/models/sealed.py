@@ -12,7 +12,7 @@ import orjson
 from django.conf import settings
 
 from tasks_app.models.destination import Destination
-from tasks_app.security.encryption import KeyRing, Tampered
+from tasks_app.security.encryption import EncryptionError, KeyRing, Tampered
 
 PLACES: Final[Mapping[str, str]] = {
     "sealed_secret": "secret",
@@ -43,6 +43,16 @@ def open_secret(*, destination_id: uuid.UUID, sealed: str, place: str = "secret"
     Raises tasks_app.security.encryption.WrongKey and Tampered.
     """
     return key_ring().decrypt(sealed, context=context_of(destination_id, place))
+
+
+def if_it_opens(destination: Destination, column: str) -> str:
+    """Return a sealed column's value, or nothing where it does not open and is of no more use."""
+    sealed: str = getattr(destination, column)
+    try:
+        open_secret(destination_id=destination.pk, sealed=sealed, place=PLACES[column])
+    except EncryptionError:
+        return ""
+    return sealed
 
 
 def seal_json(destination: Destination, place: str, value: Any) -> str:

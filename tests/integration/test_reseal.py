@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from pytest_django.fixtures import Settings
 
-from tasks_app.actions.destination import delete_destination, rotate_secret
+from tasks_app.actions.destination import rotate_secret
 from tasks_app.actions.reseal import reseal
 from tasks_app.actions.task import create_task
 from tasks_app.delivery.approach import access_of, signing_with
@@ -56,7 +56,6 @@ def test_every_value_moves_to_the_first_key_and_opens_as_before(
     workspace: Workspace, settings: Settings
 ) -> None:
     made = [full(workspace, name) for name in "abcde"]
-    delete_destination(workspace_id=workspace.pk, destination_id=made[0].pk, cause=cause())
     before = [opened(one) for one in made]
     new = new_key("new")
     with keys(settings, new, *settings.ENCRYPTION_KEYS):

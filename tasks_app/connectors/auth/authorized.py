@@ -119,6 +119,8 @@ class AuthorizedDoor:
             if known:  # one that was fresh and is refused all the same would not get better
                 used = tokens.kept(key) or await self._token(request, oauth)
                 answer = await self._send(request, _bearer(used))
+        if answer.status == UNAUTHORIZED:
+            tokens.drop(key, used)  # the next attempt begins with a new one
         return answer
 
     async def _token(self, request: _Request, oauth: OAuth2) -> str:

@@ -4,11 +4,14 @@ from typing import Any
 
 import orjson
 import pytest
+from pytest_django.fixtures import Settings
 
+from tasks_app.delivery.approach import access_of, signing_with
 from tasks_app.models import Destination, Role, Workspace
 from tasks_app.models.sealed import PLACES, open_json
 from tests.support.authority import Authority
 from tests.support.callers import Caller, caller
+from tests.support.key_rings import keys, new_key
 
 pytestmark = pytest.mark.django_db
 MASK = "•••"
@@ -224,6 +227,42 @@ def test_what_is_wrong_is_pointed_at_and_nothing_is_written(
     assert [event["type"] for event in api.get("events/").body["results"]] == [
         "destination_created"
     ]
+
+
+def test_with_the_wrong_keys_all_is_readable_but_the_secrets_and_can_be_given_anew(
+    api: Caller, settings: Settings
+) -> None:
+    body = make(api, auth=OAUTH2, tls=MTLS, headers={"X-Tenant": "acme"}, signature="both")
+    with keys(settings, new_key("other")):
+        read = api.get(at(body))
+        assert (read.status, read.body["headers"]) == (200, {"X-Tenant": MASK})
+        assert read.body["auth"] == body["auth"]
+        back = {name: read.body[name] for name in ("auth", "tls", "headers")}
+        for name, pointer in (
+            ("auth", "/auth/client_secret"),
+            ("tls", "/tls/key"),
+            ("headers", "/headers/X-Tenant"),
+        ):
+            refused = api.patch(at(body), {name: back[name]})
+            assert refused.pointers == [(pointer, "nothing_to_keep")]
+        given = {"auth": OAUTH2, "tls": MTLS, "headers": {"X-Tenant": "acme"}}
+        assert api.patch(at(body), given).status == 200
+        assert api.post(f"{at(body)}rotate-secret/").status == 200
+        destination = row(body)
+        assert (destination.sealed_old_secret, destination.sealed_old_signing_key) == ("", "")
+        assert [len(signing_with(destination)), access_of(destination).headers] == [
+            2,
+            {"X-Tenant": "acme"},
+        ]
+
+
+def test_a_deleted_destination_keeps_no_secret(api: Caller) -> None:
+    body = make(api, auth=OAUTH2, tls=MTLS, headers={"X-Tenant": "acme"}, signature="both")
+    assert api.post(f"{at(body)}rotate-secret/").status == 200
+    assert api.delete(at(body)).status == 204
+    gone = row(body)
+    assert {getattr(gone, column) for column in PLACES} == {""}
+    assert (gone.headers, gone.auth, gone.tls) == ({}, None, None)
 
 
 def test_a_public_key_comes_with_the_scheme_that_needs_it_and_is_for_everybody(

@@ -222,6 +222,22 @@ async def test_a_fresh_token_that_is_refused_is_a_failure_and_not_a_loop(
     assert bearers(peer) == ["token-1", "token-2"]
 
 
+async def test_a_token_that_is_refused_though_new_is_not_tried_again(
+    by: Authorizer, tokens: TokenServer
+) -> None:
+    good = ["token-1"]
+
+    async def check(exchange: Exchange) -> None:
+        await only(*good)(exchange)
+
+    async with receiver(check) as peer:
+        door = by.door_for(access(peer, oauth2(tokens.url)))
+        await ask(door, peer.url)
+        good.clear()
+        assert [(await ask(door, peer.url)).status for _ in range(2)] == [401, 401]
+    assert bearers(peer) == ["token-1", "token-1", "token-2", "token-3"]
+
+
 async def test_a_stale_token_that_many_were_refused_with_is_replaced_once(
     by: Authorizer, tokens: TokenServer
 ) -> None:
