@@ -13,6 +13,7 @@ from tests.support import factories
 from tests.support.engine import to
 from tests.support.factories import cause
 from tests.support.hostile_world import HANGING, Case, World, hostile_world
+from tests.support.in_loop import in_loop
 from tests.support.sink import sink
 from tests.support.threads import until
 from tests.support.worker import Running, beat, worker
@@ -114,7 +115,7 @@ def one_wave(
 def test_no_hostile_receiver_costs_more_than_its_own_slot_until_its_own_deadline(
     workspace: Workspace, well: Workspace, tmp_path: Path
 ) -> None:
-    with hostile_world() as world:
+    with in_loop(hostile_world()) as world:
         settings = {
             "OUTBOUND_DNS_SERVERS": world.names.address,
             "DELIVERY_IN_FLIGHT": str(SLOTS),

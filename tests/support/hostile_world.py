@@ -1,12 +1,10 @@
-"""Every hostile receiver at once, on loopback and behind name servers of its own, in a thread."""
+"""Every hostile receiver at once, on loopback and behind name servers of its own."""
 
 import asyncio
 import contextlib
 import socket
-import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
 
 from tests.support import hostile as evil
@@ -18,7 +16,6 @@ from tests.support.listening import listening
 from tests.support.name_server import NameServer, name_server, says
 from tests.support.receiver import Receiver, closed_port, receiver, silent_listener
 
-PATIENCE: Final = 30.0  # seconds
 INSIDE: Final = "10.0.0.1"
 
 # Script, error, phase, status.
@@ -93,30 +90,10 @@ class World:
         return all(len(self.receivers[name].requests) >= count for name in HANGING)
 
 
-@contextlib.contextmanager
-def hostile_world() -> Iterator[World]:
-    """Run them all."""
-    world, ready, done = World(), threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
-
-    async def run() -> None:
-        async with _all(world):
-            ready.set()
-            await done.wait()
-
-    thread = threading.Thread(target=partial(loop.run_until_complete, run()), daemon=True)
-    thread.start()
-    assert ready.wait(PATIENCE)
-    try:
-        yield world
-    finally:
-        loop.call_soon_threadsafe(done.set)
-        thread.join(PATIENCE)
-        loop.close()
-
-
 @contextlib.asynccontextmanager
-async def _all(world: World) -> AsyncIterator[None]:
+async def hostile_world() -> AsyncIterator[World]:
+    """Run them all."""
+    world = World()
     async with contextlib.AsyncExitStack() as stack:
         for script, error, phase, status in SPEAKING:
             peer = await stack.enter_async_context(receiver(script))
@@ -128,7 +105,7 @@ async def _all(world: World) -> AsyncIterator[None]:
             url = f"http://{name.replace('_', '-')}.example:8080/"
             world.cases.append(Case(name, url, error, phase, None))
         world.cases += await _connecting(stack)
-        yield
+        yield world
 
 
 async def _connecting(stack: contextlib.AsyncExitStack) -> list[Case]:
