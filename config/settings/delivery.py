@@ -20,6 +20,7 @@ OUTBOUND_ENABLED = env.boolean("OUTBOUND_ENABLED", True)
 OUTBOUND_ALLOWED_NETWORKS = env.parsed("OUTBOUND_ALLOWED_NETWORKS", "", networks)
 OUTBOUND_DNS_SERVERS = env.parsed("OUTBOUND_DNS_SERVERS", "", read_name_servers)
 OUTBOUND_PROXY = env.parsed("OUTBOUND_PROXY", "", proxy)
+CONNECTORS = env.items("CONNECTORS")  # modules that register further kinds
 DELIVERY_CONNECT_TIMEOUT = 5.0
 DELIVERY_IN_FLIGHT = env.integer("DELIVERY_IN_FLIGHT", 100, low=1, high=1000)  # a process
 DELIVERY_LEASE_MARGIN = 30.0  # a lease outlives its attempt's deadline by this

@@ -6,6 +6,7 @@
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -26,6 +27,7 @@ from tasks_app.connectors.retry_after import parse_retry_after
 from tasks_app.security.signing import sign
 from tasks_app.version import VERSION
 
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 USER_AGENT: Final = f"Aftercommit/{VERSION}"
 SECRET_LENGTH: Final = 8
 """A shorter word of a header hides nothing, and masking it would spoil the excerpt."""
@@ -54,18 +56,26 @@ class WebhookConnector(Connector):
 
 
 async def attempt(
-    envelope: Envelope, *, door: WayOut, judge: Callable[[Answer, Envelope], Outcome] | None = None
+    envelope: Envelope,
+    *,
+    door: WayOut,
+    judge: Callable[[Answer, Envelope], Outcome] | None = None,
+    headers: Mapping[str, str] = NOTHING,
 ) -> Outcome:
     """Send one signed request and judge its answer, as a webhook's unless told otherwise.
 
-    Raises nothing but `asyncio.CancelledError`.
+    `headers` are the connector's own and replace ours. Raises nothing but
+    `asyncio.CancelledError`.
     """
     started = time.perf_counter()
     try:
         answer = await door.request(
             method=envelope.method,
             url=envelope.url,
-            headers=webhook_headers(envelope, timestamp=int(time.time() + envelope.ahead)),
+            headers={
+                **webhook_headers(envelope, timestamp=int(time.time() + envelope.ahead)),
+                **headers,
+            },
             body=envelope.body,
             timeout=envelope.timeout,
         )

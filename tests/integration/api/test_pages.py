@@ -181,7 +181,7 @@ def test_a_list_takes_as_many_statements_for_many_rows_as_for_few(
         assert api.post("destinations/", {"name": f"d{n}", **url}).status == 201
         make(api, f"t{n}")
     # The key, the head, the page; destinations also their backlog and circuits, deliveries their
-    # twins. Outside of a test's own transaction there are BEGIN, SET TRANSACTION and COMMIT as well.
+    # twins. Outside of a test's own transaction there are BEGIN, SET TRANSACTION and COMMIT too.
     for path, statements in (
         ("tasks/", 3),
         ("events/", 3),
