@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from tasks_app.connectors.base import Outcome
-from tasks_app.delivery.circuit import Breaker, Sign, after, sign_of
+from tasks_app.delivery.circuit import Breaker, Sign, after, sign_of, was_asked
 from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.streak import Streak, streak_after
 from tasks_app.models import CircuitState, Destination
@@ -117,7 +117,7 @@ def _moved(row: Row, attempts: Sequence[tuple[Leased, Outcome]]) -> Row:
     """Return the row after the attempts. An outage is told of once, however often it is probed."""
     signs = [(leased.era, sign_of(outcome)) for leased, outcome in attempts]
     breaker = after(row.breaker, signs, now=row.now, most=_most(attempts[0][0].destination))
-    verdicts = [outcome.verdict for _, outcome in attempts]
+    verdicts = [outcome.verdict for _, outcome in attempts if was_asked(outcome)]
     moved = replace(row, breaker=breaker, streak=streak_after(row.streak, verdicts, now=row.now))
     if breaker.state is not CircuitState.OPEN or row.told:
         return moved

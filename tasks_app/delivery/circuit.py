@@ -49,6 +49,16 @@ class Breaker:
     recent: tuple[int, ...] = ()
 
 
+def was_asked(outcome: Outcome) -> bool:
+    """Tell whether the destination had a part in it: a mirror may find that nothing is to be done.
+
+    What succeeds without an answer and without a phase that was reached says nothing of who is
+    there.
+    """
+    is_done = outcome.verdict in {Verdict.SUCCEEDED, Verdict.STEP}
+    return not is_done or outcome.status_code is not None or bool(outcome.phases)
+
+
 def sign_of(outcome: Outcome) -> Sign:
     """Return what an attempt says.
 
@@ -56,7 +66,7 @@ def sign_of(outcome: Outcome) -> Sign:
     there: one message that is refused with 400 must not stop the others. What is our doing, and
     what never left, says nothing; nor does 410, which pauses.
     """
-    if outcome.verdict in {Verdict.FAULT, Verdict.GONE}:
+    if outcome.verdict in {Verdict.FAULT, Verdict.GONE} or not was_asked(outcome):
         return Sign.NONE
     if outcome.verdict is not Verdict.FAILED:
         return Sign.UP

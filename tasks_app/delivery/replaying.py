@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import F, Q, Window
+from django.db.models.functions import Now, Random, RowNumber
 
 from tasks_app.delivery.away import AWAY
 from tasks_app.events.catalogue import EventType
@@ -61,17 +61,32 @@ CANCEL: Final = """
 UNDER_WAY: Final = Q(state__in=[ReplayState.RUNNING, ReplayState.WAITING]) | Q(
     cancels_deliveries=True
 )
+STILL_PAUSED: Final = Q(
+    state=ReplayState.WAITING,
+    cancels_deliveries=False,
+    destination__deleted_at=None,
+    destination__state__in=[DestinationState.PAUSED, DestinationState.AUTO_PAUSED],
+)
 
 
 def replay_some() -> int:
-    """Walk every replay that is under way for up to SLICE seconds; return how many steps moved."""
+    """Walk replays that are under way for up to SLICE seconds; return how many steps moved."""
     ends = time.monotonic() + SLICE
-    walking = list(Replay.objects.filter(UNDER_WAY).order_by("id").values_list("pk", flat=True))
-    moved = 0
+    walking, moved = _walking(), 0
     while walking and time.monotonic() < ends:
-        walking = [pk for pk in walking if _isolated(pk)]
+        walking = [pk for pk in walking if time.monotonic() < ends and _isolated(pk)]
         moved += len(walking)
     return moved
+
+
+def _walking() -> list[uuid.UUID]:
+    """Return what to walk, by chance and the workspaces in turns: there may be too many for once.
+
+    What waits for a destination that is still paused has nothing to do.
+    """
+    turn = Window(RowNumber(), partition_by=F("workspace_id"), order_by=Random())
+    rows = Replay.objects.filter(UNDER_WAY).exclude(STILL_PAUSED).annotate(turn=turn)
+    return list(rows.order_by("turn", Random()).values_list("pk", flat=True))
 
 
 def _isolated(replay_id: uuid.UUID) -> bool:
@@ -121,12 +136,17 @@ def _walk(replay: Replay, destination: Destination) -> list[NewEvent]:
 
 
 def held_up(destination: Destination) -> str:
-    """Return why a replay has to wait for its destination or end, or nothing."""
+    """Return why a replay has to wait for its destination or end, or nothing.
+
+    An open circuit whose time is over holds nothing up: where nothing else is due, what the replay
+    makes is the probe.
+    """
     if destination.deleted_at is not None:
         return "destination_deleted"
     if destination.state != DestinationState.ACTIVE:
         return f"destination_{destination.state}"
-    if Circuit.objects.filter(pk=destination.pk, state=CircuitState.OPEN).exists():
+    is_open = Circuit.objects.filter(pk=destination.pk, state=CircuitState.OPEN)
+    if is_open.exclude(until__lte=Now()).exists():
         return "circuit_open"
     return ""
 
