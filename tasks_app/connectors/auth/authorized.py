@@ -60,8 +60,8 @@ class Authorizer:
 class _Request:
     method: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     timeout: float
     tls: ssl.SSLContext | None
     started: float

@@ -1,5 +1,6 @@
 """auth, tls, headers and signature of a destination over HTTP: taken once, never shown again."""
 
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ MASK = "•••"
 S3CRET = "s3cret-of-the-test"
 AUTHORITY = Authority()
 CLIENT = AUTHORITY.issue("ours")
+EXPIRED = AUTHORITY.issue("late", ends=-timedelta(hours=1))
 TOKEN_URL = "http://127.0.0.1:9/token"
 BASIC = {"type": "basic", "username": "bob", "password": S3CRET}
 BEARER = {"type": "bearer", "token": S3CRET}
@@ -206,6 +208,14 @@ WRONG: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ({"tls": {"certificate": CLIENT.certificate}}, [("/tls/key", "incomplete")]),
     ({"tls": {**MTLS, "certificate": "hello"}}, [("/tls/certificate", "not_pem")]),
     ({"tls": {**MTLS, "key": MASK}}, [("/tls/key", "nothing_to_keep")]),
+    (
+        {"tls": {"certificate": EXPIRED.certificate, "key": EXPIRED.key}},
+        [("/tls/certificate", "certificate_expired")],
+    ),
+    (
+        {"tls": {"certificate": CLIENT.certificate, "key": EXPIRED.key}},
+        [("/tls/key", "key_does_not_match")],
+    ),
     ({"tls": {"ca": "x" * 65_537}}, [("/tls/ca", "max_length")]),
     ({"signature": "v2"}, [("/signature", "invalid_choice")]),
     ({"signature": None}, [("/signature", "null")]),

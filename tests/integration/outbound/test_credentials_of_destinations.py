@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from tasks_app.connectors.auth.authorized import Access, AuthorizedDoor, Authorizer, joined
 from tasks_app.connectors.auth.credentials import basic, outline, read_credentials
-from tasks_app.connectors.auth.tokens import UNSAID, life
+from tasks_app.connectors.auth.tokens import UNSAID, Key, Token, life
 from tasks_app.connectors.http import Answer, Door, DoorFailure
 from tests.support import receiver as bad
 from tests.support.receiver import Exchange, Receiver, closed_port, receiver
@@ -430,6 +430,8 @@ async def test_nothing_that_holds_a_secret_shows_it() -> None:
         )
         assert SECRET not in repr(held)
         assert SECRET not in str(outline(auth))
+        key = Key("x", SECRET)
+        assert SECRET not in repr((key, Token(SECRET, 1.0)))
     assert "cGFzcw" not in repr(basic(username="", password="pass"))
     with pytest.raises(ValueError, match="no such type"):
         read_credentials({"type": "kerberos"})
