@@ -1,5 +1,6 @@
 """What SEED, MINUTES and RATE say."""
 
+import math
 import os
 import secrets
 from dataclasses import dataclass
@@ -32,13 +33,23 @@ class Options:
         return DATA / "chaos" / f"{self.seed}.json"
 
 
+def _number(name: str, default: float, *, low: float, high: float) -> float:
+    text = os.environ.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise SystemExit(f"{name} must be a number from {low:g} to {high:g}, not {text!r}.")
+    return value
+
+
 def read_options() -> Options:
-    """Read the environment; makes the folder, empty. Raises ValueError on what is no number."""
-    seed = os.environ.get("SEED") or str(secrets.randbelow(10**6))
+    """Read the environment; makes the folder, empty. Raises SystemExit with a sentence."""
     options = Options(
-        seed=int(seed),
-        minutes=float(os.environ.get("MINUTES") or 5),
-        rate=float(os.environ.get("RATE") or 25),
+        seed=int(_number("SEED", secrets.randbelow(10**6), low=0, high=10**12)),
+        minutes=_number("MINUTES", 5, low=0.5, high=600),
+        rate=_number("RATE", 25, low=1, high=1000),
     )
     options.folder.mkdir(parents=True, exist_ok=True)
     for old in options.folder.glob("*.jsonl"):

@@ -9,6 +9,7 @@ import pytest
 from tests.chaos.checker import RULES, judge
 from tests.chaos.deck import DECK, draw
 from tests.chaos.doubles import doubles
+from tests.chaos.options import read_options
 from tests.chaos.records import Arrived, Fault, Logged, Open, Records, Seen, Told
 
 HERE = "/post"
@@ -288,6 +289,17 @@ def test_what_is_under_way_or_not_yet_due_is_not_stuck(open_: Open) -> None:
     records = good()
     records.open_after.append(open_)
     assert not any(judge(records).values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SEED", "-1"), ("MINUTES", "0"), ("MINUTES", "long"), ("RATE", "nan")]
+)
+def test_a_wrong_choice_is_a_sentence_that_names_it(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match=f"^{name} must be a number"):
+        read_options()
 
 
 def test_one_seed_is_one_storm_with_every_kind_of_fault() -> None:
