@@ -20,6 +20,7 @@ from tasks_app.delivery.ledger import DatabaseLedger
 from tasks_app.delivery.pump import Pump
 from tasks_app.delivery.send import send
 from tasks_app.delivery.worker import Turn
+from tasks_app.events.wake import wake_heard
 
 
 class Engine:
@@ -58,6 +59,7 @@ class Engine:
             may_lease=lambda: self.beats.is_heard() and not turn.is_over(),
             may_send=self.beats.is_heard_since,
             read_word=turn.read_word,
+            hear=wake_heard,
             slots=settings.DELIVERY_IN_FLIGHT,
         )
         try:

@@ -1,4 +1,4 @@
-"""Celery's worker, told by its own signals: children begin to beat, and stop leasing in time.
+"""Celery's worker, told by its own signals: children begin to beat, hear bells, and stop in time.
 
 SIGTERM reaches only the parent; its children ignore it. So the parent raises a flag in memory
 that they share, and a drain under way finishes what it has sent and leases no more.
@@ -6,17 +6,30 @@ that they share, and a drain under way finishes what it has sent and leases no m
 
 from typing import Any
 
-from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
+from celery.signals import (
+    task_received,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
 
 from tasks_app.delivery import beats
 from tasks_app.delivery.drain import close_engine
 from tasks_app.delivery.worker import turn
+from tasks_app.events import wire
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def begin(**_: Any) -> None:
     """Beat from the first moment of a child, not from its first drain."""
     beats.this_process()
+
+
+@task_received.connect  # type: ignore[untyped-decorator]
+def hear(request: Any = None, **_: Any) -> None:
+    """Leave word with a drain that is under way, also while every child is busy."""
+    if request is not None and request.name == wire.DRAIN_TASK:
+        turn.leave_word()
 
 
 @worker_shutting_down.connect  # type: ignore[untyped-decorator]

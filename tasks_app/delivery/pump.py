@@ -45,11 +45,12 @@ class Pump:
     may_lease: Callable[[], bool]  # False: finish what is under way
     may_send: Callable[[float], bool]  # of what was leased then; False: it is given back
     read_word: Callable[[], bool]  # True: there may be new work
+    hear: Callable[[], None]  # before leasing on a word, so that the next commit rings again
     slots: int
     sending: dict["asyncio.Task[None]", Leased] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._look, self._looked = True, time.monotonic()
+        self._look, self._looked, self._word = True, time.monotonic(), False
         self._due_at, self._in_vain = NEVER, 0
         self._news = asyncio.Event()
         self._writer = Writer(book=self.ledger, thread=self.writing, wrote=self._wrote)
@@ -76,17 +77,24 @@ class Pump:
 
     async def _refill(self) -> None:
         now = time.monotonic()
-        if self.read_word() or now - self._looked > LOOK_EVERY or now >= self._due_at:
+        self._word = self.read_word() or self._word
+        if self._word or now - self._looked > LOOK_EVERY or now >= self._due_at:
             self._look, self._due_at = True, NEVER
         if not self.may_lease():
             self._look, self._due_at = False, NEVER
         if self._look and self._free() > 0:
             self._looked, self._look = time.monotonic(), False
-            rows = await in_thread(self.leasing, self.ledger.lease, self._free()) or []
+            rows = await in_thread(self.leasing, self._lease, self._free()) or []
             self._look = self._look or bool(rows)
             for row in rows:
                 self._begin(row, self._looked)
             await self._expect(found=bool(rows))
+
+    def _lease(self, wanted: int) -> list[Leased] | None:
+        if self._word:
+            self._word = False
+            self.hear()
+        return self.ledger.lease(wanted)
 
     def _free(self) -> int:
         return self.slots - len(self.sending) - len(self._writer.ended)
