@@ -2,7 +2,7 @@
 
 GET /received?after=N&limit=   what came, oldest first      DELETE /received   forget it
 GET /secrets                   how many are known
-PUT /secrets                   replace the known secrets, a JSON list of `whsec_…`
+PUT /secrets                   replace the known secrets, a JSON list of `whsec_…`, `whpk_…`
 POST /secrets                  add to them
 """
 
@@ -139,7 +139,7 @@ def _secrets(body: bytes) -> list[str]:
     except orjson.JSONDecodeError:
         given = None
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-        raise Refused(400, "the body is a JSON list of whsec_ secrets")
+        raise Refused(400, "the body is a JSON list of whsec_ secrets and whpk_ keys")
     try:
         return _checked(given)
     except BadSecret as bad:

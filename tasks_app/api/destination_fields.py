@@ -54,7 +54,8 @@ class DestinationSerializer(StrictSerializer):
         help_text="JMESPath over the answer: where a rest mirror finds a new twin's id.",
     )
     headers = Headers(
-        default=dict, help_text=f"Sent with every request; {MASK} keeps what is there."
+        default=dict,
+        help_text=f"Shown to who manages it: secrets belong into auth. {MASK} keeps what is there.",
     )
     auth = Auth(default=None, allow_null=True)
     tls = Tls(default=None, allow_null=True)

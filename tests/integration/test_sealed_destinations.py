@@ -1,14 +1,17 @@
 """From sealed rows to requests that arrive authorized and signed, or do not leave at all."""
 
 import contextlib
+import ssl
 from base64 import b64decode
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.apps import apps
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook
@@ -16,6 +19,7 @@ from standardwebhooks import Webhook
 from tasks_app.actions.destination import change_destination, rotate_secret
 from tasks_app.actions.task import create_task
 from tasks_app.models import Attempt, Delivery, Destination, Workspace
+from tests.support.authority import Authority
 from tests.support.background import in_background
 from tests.support.engine import SECRET, deliver, make_due, to
 from tests.support.factories import cause
@@ -25,6 +29,8 @@ from tests.support.sink import Came, sink
 from tests.support.token_server import TokenServer, token_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
+AUTHORITY = Authority()
+CLIENT = AUTHORITY.issue("ours")
 
 
 @pytest.fixture
@@ -79,6 +85,42 @@ def test_credentials_reach_the_destination(
         "2": "Custom k3y",
         "3": "Bearer token-1",
     }
+
+
+def test_every_connector_sends_with_the_credentials_of_its_destination(
+    workspace: Workspace, tokens: TokenServer
+) -> None:
+    came: list[Request] = []
+
+    async def keep(exchange: Exchange) -> None:
+        came.append(exchange.request)
+        await exchange.answer(201, b'{"id": "7"}')
+
+    tls = AUTHORITY.server(asks=ssl.CERT_REQUIRED)
+    given = {"certificate": CLIENT.certificate, "key": CLIENT.key, "ca": AUTHORITY.ca}
+    with in_background(receiver(keep, tls=tls)) as peer:
+        url = f"https://127.0.0.1:{peer.port}/tasks"
+        for kind in ("webhook", "rest"):
+            to(workspace, url, name=kind, kind=kind, auth=oauth2(tokens), tls=given)
+        make(workspace)
+        deliver()
+    assert [request.headers["authorization"][:-1] for request in came] == ["Bearer token-"] * 2
+    assert set(Delivery.objects.values_list("state", flat=True)) == {"succeeded"}
+
+
+def test_headers_that_stood_in_plain_are_sealed_when_the_schema_is_brought_up(
+    workspace: Workspace, requests: list[Request], there: str
+) -> None:
+    one = to(workspace, there)
+    plain = {"X-Tenant": "planted-acme"}
+    Destination.objects.update(headers=plain)
+    import_module("tasks_app.migrations.0006_auth").seal_headers(apps, None)
+    one.refresh_from_db()
+    assert one.headers == {"X-Tenant": "•••"}
+    assert "planted" not in one.sealed_headers
+    make(workspace)
+    deliver()
+    assert requests[0].headers["x-tenant"] == "planted-acme"
 
 
 def test_a_token_that_was_refused_is_renewed_without_spending_an_attempt(
