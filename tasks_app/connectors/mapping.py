@@ -26,7 +26,7 @@ from jmespath.visitor import TreeInterpreter
 EXPRESSION_LENGTH: Final = 4_096
 RESULT_BYTES: Final = 262_144
 BUDGET: Final = 50_000
-"""Nodes visited and values made; about 30 ms of a core. The largest event costs 10,000 to copy."""
+"""Nodes visited and values made: tens of milliseconds. Copying a large event costs 10,000."""
 DEPTH: Final = 100
 """Of an expression's tree: an interpreter that recurses must not find its stack too short."""
 CHARACTERS: Final = 64

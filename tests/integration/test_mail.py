@@ -1,6 +1,7 @@
 """Mail to a real SMTP server: one message an event, to all or to none, whatever the server does."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tasks_app.actions.destination import ping_destination
 from tasks_app.actions.task import create_task, delete_task, update_task
 from tasks_app.connectors.mail.letter import recipients, subject_of, text_of
 from tasks_app.models import Attempt, Delivery, Destination, Workspace
+from tests.support.certificates import trust
 from tests.support.engine import deliver, make_due, states, to
 from tests.support.factories import cause
 from tests.support.receiver import closed_port
@@ -238,6 +240,35 @@ def test_a_ping_by_mail_says_that_it_is_a_test(workspace: Workspace, post: SmtpS
     ping_destination(workspace_id=workspace.pk, destination_id=there.pk, cause=cause())
     deliver()
     assert [message["Subject"] for message in post.messages] == ["A test from Aftercommit"]
+
+
+@pytest.mark.parametrize("from_the_start", [True, False])
+def test_mail_goes_by_tls_and_only_to_who_proves_its_name(
+    workspace: Workspace,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    from_the_start: bool,
+) -> None:
+    known = trust("localhost")
+    with smtp_server(tls=known.server, from_the_start=from_the_start) as server:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "localhost", server.port
+        settings.EMAIL_USE_SSL, settings.EMAIL_USE_TLS = from_the_start, not from_the_start
+        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+        there = mail(workspace)
+        make(workspace)
+        deliver()
+        attempt = last_attempt(there)
+        assert (attempt.error, attempt.failed_phase) == ("tls_failed", "tls")
+        assert server.messages == []
+        (tmp_path / "ca.pem").write_bytes(known.authority)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        make_due()
+        deliver()
+        assert states(there) == ["succeeded"]
+        assert len(server.messages) == 1
+    assert {"connect", "tls", "send", "headers"} <= last_attempt(there).phases.keys()
 
 
 def test_other_backends_of_django_serve_as_well(workspace: Workspace, settings: Settings) -> None:

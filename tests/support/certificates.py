@@ -15,10 +15,11 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Trust:
-    """A server's context for `hooks.example`, and a client's that trusts its authority."""
+    """A server's context for `hooks.example`, a client's that trusts its authority, and that."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
+    authority: bytes  # PEM
 
 
 @cache
@@ -37,8 +38,9 @@ def trust(name: str = "hooks.example") -> Trust:
         path = Path(folder) / "server.pem"
         path.write_bytes(key + cert.public_bytes(pem))
         server.load_cert_chain(path)
-    client = ssl.create_default_context(cadata=root.public_bytes(pem).decode())
-    return Trust(server, client)
+    authority_pem = root.public_bytes(pem)
+    client = ssl.create_default_context(cadata=authority_pem.decode())
+    return Trust(server, client, authority_pem)
 
 
 def _certificate(

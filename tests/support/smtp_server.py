@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ class SmtpServer:
     says: Said | None = None
     greeting: str = "220 here"
     drips: bool = False
+    tls: ssl.SSLContext | None = None  # by STARTTLS, or with ``from_the_start``
+    from_the_start: bool = False
     messages: list[EmailMessage] = field(default_factory=list)
     recipients: list[list[str]] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
@@ -40,6 +43,8 @@ class SmtpServer:
                 if reply.startswith("354"):
                     await self._take(reader, writer, to)
                     to = []
+                if line == "STARTTLS" and self.tls is not None:
+                    await writer.start_tls(self.tls)
                 if line == "QUIT":
                     break
         writer.transport.abort()
@@ -58,7 +63,9 @@ class SmtpServer:
         verb = line.partition(" ")[0]
         if verb == "RCPT":
             to.append(line.partition("<")[2].partition(">")[0])
-        return {"DATA": "354 go on", "QUIT": "221 bye", "EHLO": "250 here"}.get(verb, "250 ok")
+        hello = "250-here\r\n250 STARTTLS" if self.tls is not None else "250 here"
+        known = {"DATA": "354 go on", "QUIT": "221 bye", "EHLO": hello, "STARTTLS": "220 go on"}
+        return known.get(verb, "250 ok")
 
     async def _take(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to: list[str]
@@ -103,7 +110,8 @@ def smtp_server(**options: Any) -> Iterator[SmtpServer]:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        tls = here.tls if here.from_the_start else None
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
         here.port = server.sockets[0].getsockname()[1]
         ready.set()
         await done.wait()

@@ -27,27 +27,30 @@ class Line:
         self.refused: dict[str, tuple[int, bytes]] = {}
         self.is_cut = False
         self.session: smtplib.SMTP | None = None
-        self._socket: socket.socket | None = None
+        self._handle: socket.socket | None = None
 
     def opened(self, sock: socket.socket) -> None:
-        """Note the socket, and cut it at once where the deadline has passed."""
-        self._socket = sock
+        """Note the connection, and cut it at once where the deadline has passed.
+
+        By a handle of our own: TLS takes the socket's away.
+        """
+        self._handle = sock.dup()
         if self.is_cut:
             self.cut()
 
     def cut(self) -> None:
         """End the connection under whoever is waiting on it; may be called from any thread."""
         self.is_cut = True
-        if self._socket is not None:
+        if self._handle is not None:
             with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+                self._handle.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Give the descriptors back, also where Django was stopped on its way there."""
         if self.session is not None:
             self.session.close()
-        if self._socket is not None:
-            self._socket.close()
+        if self._handle is not None:
+            self._handle.close()
 
 
 class _Session(smtplib.SMTP):
@@ -104,7 +107,6 @@ class _TlsSession(_Session, smtplib.SMTP_SSL):
         plain = super()._get_socket(host, port, timeout)
         self.line.watch.enter(Phase.TLS)
         wrapped = self.context.wrap_socket(plain, server_hostname=host)
-        self.line.opened(wrapped)
         self.line.watch.enter(Phase.SEND)
         return wrapped
 
