@@ -386,3 +386,31 @@ def test_closing_a_ramp_twice_tells_once(workspace: Workspace) -> None:
         futures = [in_thread(ramp.close_ramps) for _ in range(2)]
         assert sum(future.result(DEADLINE) for future in futures) == 1
     assert kinds(workspace) == {OPENED: 1, RECOVERED: 1}
+
+
+def test_a_drain_ends_while_a_rate_holds_the_rest_back(workspace: Workspace) -> None:
+    """It neither waits for an hour nor asks again and again."""
+    with sink() as out:
+        there = to(workspace, out.url, rate_limit={"requests": 3, "seconds": 3600})
+        backlog(there, 20)
+        deliver()
+        assert len(out.came) == 3
+        assert not is_due()
+        let_pass(there, 4000)
+        assert is_due()
+        deliver()
+        assert len(out.came) == 6
+    assert Counter(states(there)) == {"succeeded": 6, "pending": 14}
+
+
+def test_one_drain_keeps_up_with_a_rate_of_many_a_second(workspace: Workspace) -> None:
+    """It stays for what is let through soon, so no bell is needed in between."""
+    with sink() as out:
+        there = to(workspace, out.url, rate_limit={"requests": 40, "seconds": 1})
+        backlog(there, 60)
+        deliver()
+        if len(out.came) < 60:  # a full window is longer than a drain stays
+            until(lambda: _drained(out) == 60, "the rate lets the rest through")
+    leased = sorted(Delivery.objects.values_list("trying_since", flat=True))
+    pairs = zip(leased, leased[40:], strict=False)
+    assert all(later - one >= timedelta(seconds=1) for one, later in pairs)

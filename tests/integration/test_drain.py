@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+from celery.signals import task_received
 from redis import Redis
 
 from tasks_app.actions.task import create_task
-from tasks_app.delivery import lifecycle
+from tasks_app.delivery import lifecycle, pump
 from tasks_app.delivery.drain import drain
 from tasks_app.delivery.worker import Turn
 from tasks_app.events import wire
@@ -120,3 +122,34 @@ def test_the_wake_is_forgotten_before_the_first_lease(workspace: Workspace, turn
         drain(turn)
         until(lambda: bool(out.came), "it came")
     assert seen == [False]
+
+
+def test_a_bell_is_heard_while_every_child_is_busy(
+    workspace: Workspace, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parent alone has received the message; no child has begun the drain it asks for."""
+    gate = threading.Event()
+
+    async def only_first_waits(came: Came, exchange: Exchange) -> None:
+        waits = came.data["task"]["title"] == "first"
+        await (held(gate) if waits else ok)(came, exchange)
+
+    monkeypatch.setattr(lifecycle, "turn", turn)
+    monkeypatch.setattr(pump, "LOOK_EVERY", 10**9)
+    client: Redis = bell_client()
+    with sink(only_first_waits) as out:
+        there = to(workspace, out.url)
+        make(workspace, "first")
+        draining = in_thread(lambda: drain(turn))
+        out.wait_for(1)
+        until(lambda: not turn.has_word(), "the drain has read its own word")
+        make(workspace, "second")
+        assert client.exists(wire.DRAIN_WAKE_KEY)
+        task_received.send(sender=None, request=SimpleNamespace(name=wire.SWEEP_TASK))
+        assert not turn.has_word()
+        task_received.send(sender=None, request=SimpleNamespace(name=wire.DRAIN_TASK))
+        out.wait_for(2)
+        assert not client.exists(wire.DRAIN_WAKE_KEY)  # the next commit rings again
+        gate.set()
+        draining.result(DEADLINE)
+    assert states(there) == ["succeeded", "succeeded"]
