@@ -127,7 +127,11 @@ class AuthorizedDoor:
         same = _origin(oauth.token_url) == _origin(self._access.url)
         try:
             return await self._by.tokens.ask(
-                self._key(), oauth, within=request.left(), tls=request.tls if same else None
+                self._key(),
+                oauth,
+                within=request.left(),
+                at_most=request.timeout,
+                tls=request.tls if same else None,
             )
         except DoorFailure as failure:
             raise _after(failure, request.waited()) from failure

@@ -74,15 +74,22 @@ class Tokens:
             del self._kept[key.destination]
 
     async def ask(
-        self, key: Key, oauth: OAuth2, *, within: float, tls: ssl.SSLContext | None
+        self,
+        key: Key,
+        oauth: OAuth2,
+        *,
+        within: float,
+        at_most: float,
+        tls: ssl.SSLContext | None,
     ) -> str:
-        """Ask the endpoint, or wait with whoever asks already, for so many seconds.
+        """Ask the endpoint, or wait with whoever asks already, for `within` seconds.
 
-        Raises DoorFailure of the phase `auth`.
+        The request itself has `at_most` seconds: it is for those too who have more time than the
+        one that happened to begin it. Raises DoorFailure of the phase `auth`.
         """
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._fetch(oauth, within, tls))
+            flight = asyncio.create_task(self._fetch(oauth, at_most, tls))
             self._flights[key] = flight
             flight.add_done_callback(lambda done: self._landed(key, done))
         try:
