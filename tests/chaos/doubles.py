@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tests.chaos.records import Arrived, Fault, Records
 
@@ -23,19 +24,21 @@ ON_ITS_WAY = 1.0  # seconds; what a killed sender had written may still be read 
 
 
 def doubles(records: Records) -> list[tuple[Arrived, Arrived]]:
-    """Return each request that came although an earlier one may have done the work, with that."""
+    """Return each request that came although the one before may have done the work, with that.
+
+    After a failure it is a retry, also where that failure answered a double.
+    """
     by_message: dict[tuple[str, str], list[Arrived]] = defaultdict(list)
     for one in sorted(records.arrived, key=lambda each: each.n):
         by_message[one.path, one.message].append(one)
     pairs: list[tuple[Arrived, Arrived]] = []
     for came in by_message.values():
-        done: Arrived | None = None
-        for one in came:
-            if done is not None:
-                pairs.append((done, one))
-            if one.status is None or 200 <= one.status < 300:
-                done = one
+        pairs += [(one, again) for one, again in pairwise(came) if _may_have_done_it(one)]
     return pairs
+
+
+def _may_have_done_it(one: Arrived) -> bool:
+    return one.status is None or 200 <= one.status < 300
 
 
 def unexplained_doubles(records: Records) -> Iterator[str]:

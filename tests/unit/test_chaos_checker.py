@@ -275,6 +275,15 @@ def test_a_retry_after_a_failure_is_no_double() -> None:
     assert not any(judge(records).values())
 
 
+def test_a_double_that_fails_is_retried_and_that_is_no_further_double() -> None:
+    records = good()
+    again = replace(records.arrived[2], n=9, at=57.0, status=500)
+    records.arrived[2] = replace(records.arrived[2], at=49.5)
+    records.arrived += [again, replace(again, n=10, at=99.0, status=200)]
+    assert len(doubles(records)) == 1
+    assert not any(judge(records).values())
+
+
 @pytest.mark.parametrize(
     "open_",
     [
