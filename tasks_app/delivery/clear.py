@@ -1,4 +1,4 @@
-"""Clearing up: what waits for a deleted destination, turns that got lost, rows nobody reads."""
+"""Clearing up: what waits for a deleted destination, and rows nobody reads."""
 
 from django.db import connection, transaction
 
@@ -6,7 +6,7 @@ from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import system
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
 from tasks_app.events.record import lock_heads, record_events
-from tasks_app.events.turn import give_turns_to, move_on
+from tasks_app.events.turn import move_on
 
 BATCH = 1000
 OLD = "statement_timestamp() - interval '1 hour'"
@@ -29,21 +29,6 @@ CANCEL = """
     FROM unnest(%s::uuid[]) gone(id)
     WHERE d.id = gone.id AND d.state IN ('waiting', 'pending')
     RETURNING d.*
-"""
-STUCK = """
-    SELECT h.destination_id, h.task_id, h.workspace_id FROM (
-        SELECT DISTINCT ON (d.destination_id, d.task_id)
-            d.destination_id, d.task_id, d.workspace_id, d.state, d.behind
-        FROM delivery d
-        WHERE d.state IN ('waiting', 'pending', 'leased') AND d.task_id IS NOT NULL
-        ORDER BY d.destination_id, d.task_id, d.sequence) h
-    WHERE h.state = 'waiting' AND NOT EXISTS (
-        SELECT 1 FROM delivery c WHERE c.id = h.behind AND c.state <> 'succeeded') LIMIT %s
-"""
-UNCHAINED = """
-    SELECT c.* FROM delivery d JOIN delivery c ON c.id = d.behind
-    WHERE d.state IN ('waiting', 'pending', 'leased') AND d.state = 'waiting'
-      AND d.task_id IS NOT NULL AND c.state IN ('dead', 'cancelled', 'superseded') LIMIT %s
 """
 
 
@@ -73,26 +58,6 @@ def _cancel_of_deleted(within: str) -> int:
     broken = move_on(cancelled)
     record_events([*outcome_events(told), *broken])
     return len(cancelled)
-
-
-@transaction.atomic
-def give_stuck_turns() -> int:
-    """Let heads of queues go that wait for nobody: a belt, every writer gives turns itself."""
-    with connection.cursor() as cursor:
-        cursor.execute(STUCK, [BATCH])
-        stuck = cursor.fetchall()
-    lock_heads({workspace for _, _, workspace in stuck})
-    give_turns_to({(destination, task) for destination, task, _ in stuck})
-    return len(stuck)
-
-
-@transaction.atomic
-def follow_lost_chains() -> int:
-    """Cancel what comes behind a delivery that did not succeed: a belt as well."""
-    ended = deliveries_of(UNCHAINED, [BATCH])
-    lock_heads({one.workspace_id for one in ended})
-    record_events(move_on(ended))
-    return len(ended)
 
 
 @transaction.atomic

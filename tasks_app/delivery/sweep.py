@@ -13,12 +13,11 @@ from django.db import close_old_connections, connection, transaction
 
 from tasks_app.delivery.away import AWAY
 from tasks_app.delivery.beats import beat
+from tasks_app.delivery.belts import follow_lost_chains, give_stuck_turns
 from tasks_app.delivery.clear import (
     cancel_of_deleted,
     cancel_of_long_deleted,
-    follow_lost_chains,
     forget_the_old,
-    give_stuck_turns,
 )
 from tasks_app.delivery.due import AHEAD, NEVER, due_in
 from tasks_app.delivery.post import send_notices

@@ -8,7 +8,8 @@ from tasks_app.actions.delivery import cancel_delivery, retry_delivery
 from tasks_app.actions.destination import change_destination, delete_destination
 from tasks_app.actions.task import create_task, update_task
 from tasks_app.connectors.base import Outcome, Verdict
-from tasks_app.delivery.clear import cancel_of_deleted, follow_lost_chains, give_stuck_turns
+from tasks_app.delivery.belts import follow_lost_chains, give_stuck_turns
+from tasks_app.delivery.clear import cancel_of_deleted
 from tasks_app.delivery.lease import lease
 from tasks_app.delivery.settle import Ended, settle
 from tasks_app.models import Delivery, Destination, Task, Workspace
