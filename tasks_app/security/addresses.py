@@ -155,10 +155,9 @@ def vet_address(address: Address | str, allowed_networks: Iterable[Network | str
     `allowed_networks` opens inside networks; a metadata service is opened only by its own /32 or
     /128. An address with a scope (`fe80::1%eth0`) is always refused.
     """
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        raise BlockedTarget("address_invalid", "This is not an IP address.") from None
+    parsed = read_literal(address) if isinstance(address, str) else address
+    if parsed is None:
+        raise BlockedTarget("address_invalid", "This is not an IP address.")
     scoped = isinstance(parsed, IPv6Address) and parsed.scope_id is not None
     if scoped or not _may_reach(parsed, read_networks(allowed_networks)):
         raise BlockedTarget("address_not_allowed", "The address is not one we may send to.")

@@ -75,7 +75,11 @@ def vet_url(url: str, *, allowed_networks: Iterable[Network | str] = ()) -> Targ
 
     A name is not resolved here; the addresses behind it are vetted when the connection is made.
     """
-    networks = read_networks(allowed_networks)
+    return _vet_url(url, read_networks(allowed_networks))
+
+
+@lru_cache(maxsize=4_096)
+def _vet_url(url: str, networks: tuple[Network, ...]) -> Target:
     target = parse_url(url)
     if target.address is not None:
         vet_address(target.address, networks)
@@ -108,7 +112,6 @@ def is_localhost(host: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")  # RFC 6761 §6.3
 
 
-@lru_cache(maxsize=4_096)
 def parse_url(url: str) -> Target:
     """Take a URL apart without asking where it leads. Raises BlockedTarget."""
     _check_text(url)

@@ -35,6 +35,7 @@ from tasks_app.security.way_out import OutboundProxy
 ANSWER_BYTES: Final = 65_536
 MAX_ANSWER_HEADERS: Final = 128
 LARGE_BODY: Final = 2**19
+_NONE: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,11 +181,15 @@ class Door:
         """Send the request and wait for the head of its answer."""
         target = vet_url(url, allowed_networks=self._networks)
         watch.is_tls = target.scheme == "https"
-        options = await self._way(target, watch)
-        ours = options.pop("headers") | {"Accept-Encoding": "identity"}
+        options = None
+        if self._by_proxy is not None:
+            options = await self._by_proxy.options(target, _wire_url(target), watch)
+        if options is None:
+            options = _straight(target, watch)
+        ours = options.pop("headers", _NONE)
         response = await self._session.request(
             method,
-            headers={**headers, **ours},
+            headers={**headers, **ours, "Accept-Encoding": "identity"},
             data=_payload(body),
             allow_redirects=False,
             ssl=tls or True,
@@ -195,17 +200,12 @@ class Door:
             raise ProxyRefused(407)
         return response
 
-    async def _way(self, target: Target, watch: Stopwatch) -> dict[str, Any]:
-        url = _wire_url(target)
-        if self._by_proxy is not None:
-            options = await self._by_proxy.options(target, url, watch)
-            if options is not None:
-                watch.vetted = self._by_proxy.addresses
-                return options
-        if target.address is not None:
-            watch.vetted = (target.address,)
-            watch.skip_to(Phase.CONNECT)
-        return {"url": url, "headers": {}}
+
+def _straight(target: Target, watch: Stopwatch) -> dict[str, Any]:
+    if target.address is not None:
+        watch.vetted = (target.address,)
+        watch.skip_to(Phase.CONNECT)
+    return {"url": _wire_url(target)}
 
 
 async def _whole(response: aiohttp.ClientResponse, watch: Stopwatch) -> Answer:

@@ -34,6 +34,10 @@ class Handler(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse what comes, piece by piece."""
+        if len(data) <= min(self._left, _SLICE):  # nearly always
+            self._left -= len(data)
+            super().data_received(data)
+            return
         for start in range(0, max(len(data), 1), _SLICE):
             if self.transport is None or self.transport.is_closing():
                 return

@@ -38,8 +38,8 @@ class ByProxy:
         self._timeout = timeout
         self._at = URL.build(scheme="http", host=proxy.host, port=proxy.port)
         literal = read_literal(proxy.host)
-        self.addresses: tuple[Address, ...] = () if literal is None else (literal,)
-        """The proxy's own, where it is not named: aiohttp asks for no literal's."""
+        # aiohttp asks for no literal's address; a named proxy's is noted when it is asked for.
+        self._addresses: tuple[Address, ...] = () if literal is None else (literal,)
         self._credentials: dict[str, str] = {}
         if proxy.user is not None:
             word = aiohttp.encode_basic_auth(proxy.user, proxy.password, encoding="utf-8")
@@ -53,7 +53,7 @@ class ByProxy:
         told = await self._vetted(target)
         if told is not None and all(is_listed(one, self._networks) for one in told):
             return None
-        watch.is_proxied = True
+        watch.is_proxied, watch.vetted = True, self._addresses
         if told is None or target.address is not None:
             watch.skip_to(Phase.CONNECT)
             return self._asked(target, url, {})
