@@ -275,8 +275,8 @@ def test_many_writers_and_settlers_of_a_chain_of_three_end_without_a_deadlock(
         assert set(states(destination)) == {"succeeded"}
         assert len(states(destination)) == 36
     ends = {(r.destination_id, r.event_seq): r.ended_at for r in Delivery.objects.all()}
-    for (destination, seq), ended_at in ends.items():
-        if destination == second.pk:
+    for (owner, seq), ended_at in ends.items():
+        if owner == second.pk:
             before = ends[first.pk, seq]
             assert before is not None
             assert ended_at is not None
