@@ -36,9 +36,10 @@ def held_once(gate: threading.Event) -> Trouble:
 def somebody_waits_for_us() -> bool:
     """Tell whether another backend waits for a lock that this connection holds."""
     with connection.cursor() as cursor:
+        # Not pg_stat_activity: within a transaction that is a snapshot and never changes.
         cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity"
-            " WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
+            "SELECT EXISTS (SELECT 1 FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
         )
         return bool(cursor.fetchone()[0])
 

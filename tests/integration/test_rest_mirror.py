@@ -396,9 +396,9 @@ def test_a_stale_worker_writes_no_twin(workspace: Workspace) -> None:
     """Whoever slept past its lease has nothing to say about the twin either."""
     known: list[str] = []
 
-    async def somebody_takes_it_over(_exchange: Exchange, _reply: Reply) -> bool:
+    async def somebody_takes_it_over(exchange: Exchange, reply: Reply) -> bool:
         await asyncio.wrap_future(in_thread(lambda: known.append(_take_the_lease_away())))
-        return len(known) < 3
+        return len(known) < 3 or await lost(exchange, reply)
 
     with rest_server(trouble=somebody_takes_it_over) as there:
         to_it = mirror(workspace, there.url, retry_schedule=[])
