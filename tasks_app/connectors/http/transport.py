@@ -21,6 +21,7 @@ _ERRORS: Final[dict[ErrorCode, type[httpx.TransportError]]] = {
     ErrorCode.BODY_TIMEOUT: httpx.ReadTimeout,
     ErrorCode.CONNECTION_RESET: httpx.ReadError,
     ErrorCode.PROTOCOL_ERROR: httpx.RemoteProtocolError,
+    ErrorCode.PROXY_FAILED: httpx.ProxyError,
 }
 _OURS: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 

@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tasks_app.connectors.http import Door, GuardedTransport
+from tasks_app.security.way_out import read_proxy
 from tests.support import receiver as bad
 from tests.support.receiver import Exchange, closed_port, receiver
 
@@ -65,4 +66,15 @@ async def test_what_goes_wrong_is_an_error_of_httpx(
             await client.get(peer.url)
         with pytest.raises(httpx.ConnectError):
             await client.get(f"http://127.0.0.1:{closed_port()}/")
+    await door.aclose()
+
+
+async def test_a_proxy_that_is_away_is_an_error_of_httpx_too() -> None:
+    proxy = read_proxy(f"http://127.0.0.1:{closed_port()}", resolves=True)
+    door = Door(proxy=proxy)
+    async with httpx.AsyncClient(transport=GuardedTransport(door)) as client:
+        with pytest.raises(httpx.ProxyError):
+            await client.get("https://hooks.example/")
+        with pytest.raises(httpx.UnsupportedProtocol):
+            await client.get("https://10.0.0.1/")
     await door.aclose()
