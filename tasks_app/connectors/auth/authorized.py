@@ -91,18 +91,19 @@ class AuthorizedDoor:
     ) -> Answer:
         """Send one request, authorized; `timeout` (seconds) covers the token too.
 
+        It begins once our own certificates are ready: the time for that is no destination's fault.
         Raises DoorFailure, ssl.SSLError where kept certificates can't be used, and
         asyncio.CancelledError.
         """
-        started = perf_counter()
+        tls = await self._tls()
         request = _Request(
             method=method,
             url=url,
             headers=headers,
             body=body,
             timeout=timeout,
-            tls=await self._tls(),
-            started=started,
+            tls=tls,
+            started=perf_counter(),
         )
         credentials = self._access.credentials
         if isinstance(credentials, OAuth2):

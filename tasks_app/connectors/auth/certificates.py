@@ -124,18 +124,24 @@ class Contexts:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str], asyncio.Task[ssl.SSLContext]] = OrderedDict()
+        self._turn = asyncio.Lock()
 
     async def context(self, destination: str, version: str, given: Certificates) -> ssl.SSLContext:
         """Return the context, built once however many ask. Raises ssl.SSLError and ValueError."""
         key = (destination, version)
         building = self._kept.get(key)
         if building is None or (building.done() and _failed(building)):
-            building = asyncio.create_task(asyncio.to_thread(build_context, given))
+            building = asyncio.create_task(self._build(given))
             self._kept[key] = building
         self._kept.move_to_end(key)
         if len(self._kept) > MOST:
             self._kept.popitem(last=False)
         return await asyncio.shield(building)
+
+    async def _build(self, given: Certificates) -> ssl.SSLContext:
+        """Build one at a time: many at once, after a start, would starve the loop of its core."""
+        async with self._turn:
+            return await asyncio.to_thread(build_context, given)
 
 
 def _failed(building: "asyncio.Task[ssl.SSLContext]") -> bool:

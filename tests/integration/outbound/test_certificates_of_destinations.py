@@ -9,11 +9,13 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tasks_app.connectors.auth import authorized, certificates
 from tasks_app.connectors.auth.authorized import Access, Authorizer
 from tasks_app.connectors.auth.certificates import (
     BadCertificate,
     Certificates,
     Contexts,
+    build_context,
     vet_certificates,
 )
 from tasks_app.connectors.auth.credentials import OAuth2
@@ -137,6 +139,23 @@ async def test_our_certificate_is_shown_to_a_token_endpoint_only_where_it_is_the
             with pytest.raises(DoorFailure, match="No token: The certificate is not good"):
                 await ask(by, peer.port, mutual(), oauth)
             assert elsewhere.asked == []
+
+
+async def test_building_a_context_takes_nothing_of_the_destination_s_time(
+    by: Authorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock of the test's own, building takes a thousand seconds and the attempt has ten."""
+    clock = [0.0]
+
+    def slow(given: Certificates) -> ssl.SSLContext:
+        clock[0] += 1_000
+        return build_context(given)
+
+    monkeypatch.setattr(certificates, "build_context", slow)
+    monkeypatch.setattr(authorized, "perf_counter", lambda: clock[0])
+    async with receiver(bad.well, tls=AUTHORITY.server(asks=ssl.CERT_REQUIRED)) as peer:
+        assert (await ask(by, peer.port, mutual())).status == 200
+    assert clock == [1_000.0]
 
 
 async def test_a_context_is_built_once_for_each_version() -> None:
