@@ -12,6 +12,7 @@ from tasks_app.delivery.belts import follow_lost_chains, give_stuck_turns
 from tasks_app.delivery.clear import cancel_of_deleted
 from tasks_app.delivery.lease import lease
 from tasks_app.delivery.settle import Ended, settle
+from tasks_app.delivery.take_over import take_over
 from tasks_app.models import Delivery, Destination, Task, Workspace
 from tests.support import factories
 from tests.support.callers import Caller, caller
@@ -110,6 +111,18 @@ def test_what_comes_after_a_cancelled_one_is_cancelled(workspace: Workspace) -> 
     make(workspace)
     cancel_delivery(workspace_id=workspace.pk, delivery_id=only(first).pk, cause=cause())
     assert (states(first), states(second)) == (["cancelled"], ["cancelled"])
+
+
+def test_what_comes_after_a_poisonous_one_is_cancelled(workspace: Workspace) -> None:
+    first, second = chain(workspace, NOWHERE, NOWHERE)
+    make(workspace)
+    assert len(lease(worker="w", wanted=9)) == 1
+    Delivery.objects.filter(state="leased").update(
+        leases=20, lease_expires_at="2020-01-01T00:00:00Z"
+    )
+    assert take_over() == 1
+    assert (states(first), states(second)) == (["dead"], ["cancelled"])
+    assert told(workspace)[-2:] == ["task_sync_failed", "task_sync_cancelled"]
 
 
 def test_a_broken_chain_lets_the_next_change_of_the_task_go(workspace: Workspace) -> None:
