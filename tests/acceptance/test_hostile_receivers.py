@@ -12,7 +12,7 @@ from tasks_app.models import Attempt, Delivery, Destination, Workspace
 from tests.support import factories
 from tests.support.engine import to
 from tests.support.factories import cause
-from tests.support.hostile_world import HANGING, Case, World, hostile_world
+from tests.support.hostile_world import HANGING, Case, World, hostile_names, hostile_world
 from tests.support.in_loop import in_loop
 from tests.support.sink import sink
 from tests.support.threads import until
@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 DEADLINE = 10  # seconds
 WAVES = 2
 SLOTS = 64  # fewer than two waves need: a slot that stayed taken would be missed
+LATE = {"dns_failing": "dns_timeout"}  # asked five times over: may be too late on a busy machine
 MIB = 2**20
 GROWTH = 20 * MIB
 
@@ -70,8 +71,8 @@ def check(case: Case, tried: list[Attempt]) -> None:
     """Each attempt says what went wrong, in which phase, and where its time went."""
     assert len(tried) == WAVES, case.name
     for one in tried:
-        said = (one.error, one.failed_phase, one.status_code)
-        assert said == (case.error, case.phase, case.status), case.name
+        assert one.error in {case.error, LATE.get(case.name, case.error)}, case.name
+        assert (one.failed_phase, one.status_code) == (case.phase, case.status), case.name
         assert one.detail or not case.error, case.name
         assert one.phases, case.name
         assert not case.phase or case.phase in one.phases, case.name
@@ -115,9 +116,9 @@ def one_wave(
 def test_no_hostile_receiver_costs_more_than_its_own_slot_until_its_own_deadline(
     workspace: Workspace, well: Workspace, tmp_path: Path
 ) -> None:
-    with in_loop(hostile_world()) as world:
+    with in_loop(hostile_world()) as world, in_loop(hostile_names()) as names:
         settings = {
-            "OUTBOUND_DNS_SERVERS": world.names.address,
+            "OUTBOUND_DNS_SERVERS": names.address,
             "DELIVERY_IN_FLIGHT": str(SLOTS),
         }
         with beat(tmp_path), worker(tmp_path, **settings) as running:

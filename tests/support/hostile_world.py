@@ -1,9 +1,10 @@
-"""Every hostile receiver at once, on loopback and behind name servers of its own."""
+"""Every hostile receiver at once, on loopback, some behind names of their own."""
 
 import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,11 +84,16 @@ class World:
 
     cases: list[Case] = field(default_factory=list)
     receivers: dict[str, Receiver] = field(default_factory=dict)
-    names: NameServer = field(default_factory=lambda: NameServer({}))
 
     def have_their_request(self, count: int) -> bool:
         """Tell whether all that hang until the deadline have been sent to so often."""
         return all(len(self.receivers[name].requests) >= count for name in HANGING)
+
+
+def hostile_names() -> AbstractAsyncContextManager[NameServer]:
+    """Serve the names of them; for a loop that no flood keeps busy."""
+    zone = {f"{name}.example".replace("_", "-"): script for name, script, *_ in NAMED}
+    return name_server(zone=zone)
 
 
 @contextlib.asynccontextmanager
@@ -99,8 +105,6 @@ async def hostile_world() -> AsyncIterator[World]:
             peer = await stack.enter_async_context(receiver(script))
             world.receivers[script.__name__] = peer
             world.cases.append(Case(script.__name__, peer.url, error, phase, status))
-        zone = {f"{name}.example".replace("_", "-"): script for name, script, *_ in NAMED}
-        world.names = await stack.enter_async_context(name_server(zone=zone))
         for name, _, error, phase in NAMED:
             url = f"http://{name.replace('_', '-')}.example:8080/"
             world.cases.append(Case(name, url, error, phase, None))
