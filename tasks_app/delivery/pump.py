@@ -53,7 +53,9 @@ class Pump:
         self._look, self._looked, self._word = True, time.monotonic(), False
         self._due_at, self._in_vain = NEVER, 0
         self._news = asyncio.Event()
-        self._writer = Writer(book=self.ledger, thread=self.writing, wrote=self._wrote)
+        self._writer = Writer(
+            book=self.ledger, thread=self.writing, news=self._news, wrote=self._wrote
+        )
 
     async def run(self) -> None:
         """Deliver until nothing is due and nothing is under way."""
@@ -137,7 +139,6 @@ class Pump:
     def _wrote(self) -> None:
         """Look for more: what was written down has left room, or given the next its turn."""
         self._look = True
-        self._news.set()
 
     async def _wait(self) -> None:
         """Wait for news, or until it is time to ask whether word was left."""

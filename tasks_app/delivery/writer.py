@@ -36,7 +36,8 @@ class Writer:
 
     book: Book  # synchronous: runs in `thread`
     thread: Executor
-    wrote: Callable[[], None]  # called after each group
+    news: asyncio.Event  # set after each group
+    wrote: Callable[[], None]  # called by `begin` once it has seen that a group is written
     ended: list[Ended] = field(default_factory=list)
     unsent: list[Leased] = field(default_factory=list)
 
@@ -57,10 +58,11 @@ class Writer:
                 return
             self._writing.result()
             self._writing = None
+            self.wrote()  # not by a callback: who asks `has_work` after this must know
         is_late = self.ended and time.monotonic() - self.ended[0].at >= TICK
         if self.unsent or len(self.ended) >= GROUP or is_late or (hurry and self.ended):
             self._writing = asyncio.create_task(self._write())
-            self._writing.add_done_callback(lambda _: self.wrote())
+            self._writing.add_done_callback(lambda _: self.news.set())
 
     async def stop(self) -> None:
         """Write no more; what is being written may still be."""

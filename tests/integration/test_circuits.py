@@ -110,9 +110,11 @@ def test_a_ramp_that_is_used_up_goes_on_beyond_its_shortest_end(
         deliver()  # the probe, and what the first second lets through
         let_pass(there, 3)
         deliver()
+        monkeypatch.setattr(ramp, "UNUSED", 3600.0)  # however slow this machine is
+        monkeypatch.setattr(ramp, "LONGEST", 7200.0)
         sweep()
         assert circuit(there) == "ramping"
-        let_pass(there, 2)  # nothing was sent meanwhile
+        let_pass(there, 3601)  # nothing was sent meanwhile
         sweep()
         assert circuit(there) == "closed"
 
