@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import F, Q, Window
 from django.db.models.functions import Now, Random, RowNumber
 
-from tasks_app.delivery.away import AWAY
+from tasks_app.delivery.away import is_away
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
 from tasks_app.events.progress import progress_event, replay_cause
@@ -93,9 +93,9 @@ def _isolated(replay_id: uuid.UUID) -> bool:
     """Take a step; what goes wrong in one replay is logged and stops no other."""
     try:
         return advance(replay_id)
-    except AWAY:
-        raise
-    except Exception:
+    except Exception as error:
+        if is_away(error):
+            raise
         logger.exception("replay_step_failed", extra={"replay": str(replay_id)})
         return False
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from django.db import close_old_connections, connection, transaction
 
-from tasks_app.delivery.away import AWAY
+from tasks_app.delivery.away import is_away
 from tasks_app.delivery.beats import beat
 from tasks_app.delivery.belts import follow_lost_chains, give_stuck_turns
 from tasks_app.delivery.clear import (
@@ -54,9 +54,9 @@ def _isolated(job: Callable[[], int]) -> None:
     """Run a job; its failure is logged and keeps neither the others nor the bell from theirs."""
     try:
         _alone(job)
-    except AWAY:
-        raise  # the database itself is away: nothing else would fare better
-    except Exception:
+    except Exception as error:
+        if is_away(error):
+            raise
         logger.exception("sweep_job_failed", extra={"job": job.__name__})
 
 
