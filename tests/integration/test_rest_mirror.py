@@ -135,6 +135,22 @@ def test_a_lost_answer_to_a_create_makes_no_second_twin(workspace: Workspace, st
     assert states(to_it) == ["succeeded"] * 2
 
 
+def test_a_receiver_that_heeds_no_key_gets_a_second_one_and_the_last_is_kept(
+    workspace: Workspace,
+) -> None:
+    """The limit that the page names; it also shows that the tests above lean on the key."""
+    with rest_server(keys=False, trouble=first(1, lost)) as there:
+        mirror(workspace, there.url)
+        task = make(workspace, "a")
+        deliver()
+        make_due()
+        deliver()
+        change(task, "b")
+        deliver()
+    assert titles(there) == {"101": "a", "102": "b"}
+    assert Twin.objects.get().remote_id == "102"
+
+
 @pytest.mark.parametrize("strict", [True, False])
 def test_a_change_after_a_create_that_died_in_doubt_repeats_it_with_its_key(
     workspace: Workspace, strict: bool
