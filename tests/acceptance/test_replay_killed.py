@@ -22,7 +22,7 @@ from tests.support.threads import until
 from tests.support.worker import Running, beat, worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
-TASKS, VERSIONS = 60, 5
+TASKS, VERSIONS = 40, 5
 END_ALL = """
     UPDATE delivery SET state = 'succeeded', ended_at = statement_timestamp()
     WHERE state IN ('pending', 'waiting')
@@ -69,14 +69,14 @@ def check_order_per_task(out: Sink) -> None:
 def test_workers_killed_in_mid_replay_make_nothing_twice(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    """Every 40th request costs a worker's life, while new changes arrive as well."""
+    """Every 50th request costs a worker's life, while new changes arrive as well."""
     with sink() as out, beat(tmp_path), worker(tmp_path) as running:
         there = to(workspace, out.url, max_concurrency=8)
         write(workspace)
         end_all()
         job = replay(there, rate=150)
         tasks, kills = list(Task.objects.order_by("id")), 0
-        for number in range(40, TASKS * VERSIONS, 40):
+        for number in range(50, TASKS * VERSIONS, 50):
             out.wait_for(number)
             kill(running)
             kills += 1
@@ -88,7 +88,7 @@ def test_workers_killed_in_mid_replay_make_nothing_twice(
         rows = Delivery.objects.filter(replay=str(job.pk))
         assert Counter(rows.values_list("event_seq", flat=True)).most_common(1)[0][1] == 1
         assert rows.count() == job.made
-    assert kills == 7
+    assert kills == 3
     replayed = [came for came in out.came if came.headers.get("webhook-replay")]
     assert {came.sequence for came in replayed} == set(rows.values_list("sequence", flat=True))
     # At most what was in flight when its worker died came twice, with one id.
