@@ -31,7 +31,8 @@ def main() -> None:
         factories.destination(workspace)
     _settle_down()
     costs["5,000 destinations, 3 due"] = _cost()
-    backlog(first[0], 100_000)
+    for _ in range(10):
+        backlog(first[0], 10_000)
     _settle_down()
     costs["5,000 destinations, 3 due, one with 100,000 rows"] = _cost()
     _retries()
