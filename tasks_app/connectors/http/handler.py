@@ -10,8 +10,9 @@ from typing import Any, Final
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage
 
-RAW_BYTES: Final = 2**19
-"""An answer's bytes on the wire, with its head and its framing: a one-byte-chunked 64 KiB fits."""
+RAW_BYTES: Final = 2**20
+"""An answer's bytes on the wire, with its head and its framing: 64 KiB in chunks of one
+byte fit, with what is read ahead."""
 MAX_INTERIM: Final = 32
 """Answers of 1xx before the real one (RFC 9110 §15.2)."""
 _SLICE: Final = 8_192
