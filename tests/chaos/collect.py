@@ -64,6 +64,7 @@ def what_is_open(stage: Stage) -> list[Open]:
             due=datetime.fromisoformat(row["next_attempt_at"]).timestamp(),
             attempts=row["attempts"],
             held=row["destination"] in held,
+            message=row["message_id"],
         )
         for row in _rows(stage, f"deliveries/?limit=500&{query}")
     ]

@@ -47,30 +47,34 @@ def unexplained_doubles(records: Records) -> Iterator[str]:
     used: set[tuple[int, str, str]] = set()
     explained: Counter[int] = Counter()
     for first, second in doubles(records):
-        number = _explains(excuses, first, second, used)
+        fits = [n for n in _fitting(excuses, first, second) if (n, *_whose(first)) not in used]
+        number = min(fits, key=lambda one: explained[one], default=None)
         if number is None:
             yield (
                 f"{first.message} came to {first.path} at {first.at:.3f} (answered {first.status})"
                 f" and again at {second.at:.3f} without a fault between"
             )
         else:
-            used.add((number, first.path, first.message))
+            used.add((number, *_whose(first)))
             explained[number] += 1
     for number, count in explained.items():
         if count > records.slots:
             yield f"{excuses[number].kind} explains {count} doubles, {records.slots} were in flight"
 
 
-def _explains(
-    excuses: list[Fault], first: Arrived, second: Arrived, used: set[tuple[int, str, str]]
-) -> int | None:
-    """Return the number of a fault that fell between both and is not used up for this delivery."""
+def _fitting(excuses: list[Fault], first: Arrived, second: Arrived) -> Iterator[int]:
+    """Give the numbers of the faults that fell between both while the first was in flight."""
     for number, fault in enumerate(excuses):
-        between = fault.began <= second.at and first.at <= fault.ended + ON_ITS_WAY
-        if (
-            between
-            and fault.began - first.at <= IN_FLIGHT
-            and (number, first.path, first.message) not in used
-        ):
-            return number
-    return None
+        began = _moment(fault)
+        between = began <= second.at and first.at <= fault.ended + ON_ITS_WAY
+        if between and began - first.at <= IN_FLIGHT:
+            yield number
+
+
+def _moment(fault: Fault) -> float:
+    """Return when it began to do harm: a worker with a wrong clock does none until it is killed."""
+    return fault.ended - ON_ITS_WAY if fault.kind == "skewed worker" else fault.began
+
+
+def _whose(one: Arrived) -> tuple[str, str]:
+    return one.path, one.message

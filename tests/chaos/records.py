@@ -91,6 +91,7 @@ class Open:
     due: float
     attempts: int
     held: bool  # its destination takes nothing now: it asked to wait, or its circuit is open
+    message: str = ""  # webhook-id
 
 
 @dataclass(slots=True, kw_only=True)

@@ -25,8 +25,8 @@ from tests.support.threads import until
 TWO_OF_EVERYTHING = {"APIS": "2", "STREAMS": "2", "WORKERS": "2", "BEATS": "2"}
 TIMEOUT = 15  # seconds that a destination may take
 DESTINATIONS: dict[str, dict[str, Any]] = {
-    "/post": {"max_concurrency": 10},
-    "/flaky/10": {"max_concurrency": 10},
+    "/post": {"max_concurrency": 20},
+    "/flaky/10": {"max_concurrency": 20},
     "/delay/0.1": {"max_concurrency": 30},
 }
 SOON = [1, 1, 1, 2, 2, 3, 3, 5, 5, 5, 5, 5]  # seconds between attempts: a run is short

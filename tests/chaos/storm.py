@@ -127,6 +127,7 @@ def _counts(records: Records) -> dict[str, Any]:
         "requests at destinations": len(records.arrived),
         "frames at followers": len(records.seen),
         "doubles that a fault explains": len(doubles(records)),
+        "open 15 s after the last fault": len(records.open_after),
         **waits(records),
         **settling(records),
     }

@@ -174,6 +174,10 @@ def leave_something_due(records: Records) -> None:
     records.open_after.append(still_open(state="pending", due=80.0))
 
 
+def leave_a_lease_that_nobody_sends(records: Records) -> None:
+    records.open_after.append(still_open(state="leased", due=80.0))
+
+
 def leave_something_open(records: Records) -> None:
     records.open_at_end.append(still_open(state="leased", due=80.0))
 
@@ -215,7 +219,7 @@ def spoil_a_signature(records: Records) -> None:
 
 
 def still_open(*, state: str, due: float, held: bool = False) -> Open:
-    return Open(id="d", destination=HERE, state=state, due=due, attempts=0, held=held)
+    return Open(id="d", destination=HERE, state=state, due=due, attempts=0, held=held, message="m4")
 
 
 @pytest.mark.parametrize(
@@ -241,6 +245,7 @@ def still_open(*, state: str, due: float, held: bool = False) -> Open:
         ("out of order", overtake),
         ("out of order", repeat_the_earlier_after_the_later),
         ("stuck", leave_something_due),
+        ("stuck", leave_a_lease_that_nobody_sends),
         ("stuck", leave_something_open),
         ("seq gaps", skip_a_seq),
         ("seq gaps", lack_the_first_seq),
@@ -290,7 +295,6 @@ def test_a_double_that_fails_is_retried_and_that_is_no_further_double() -> None:
         still_open(state="pending", due=99.0),
         still_open(state="pending", due=160.0),
         still_open(state="pending", due=80.0, held=True),
-        still_open(state="leased", due=80.0),
         still_open(state="waiting", due=80.0),
     ],
 )
@@ -309,6 +313,14 @@ def test_a_wrong_choice_is_a_sentence_that_names_it(
     monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit, match=f"^{name} must be a number"):
         read_options()
+
+
+@pytest.mark.parametrize("state", ["pending", "leased"])
+def test_what_waits_in_a_queue_that_moves_is_not_stuck(state: str) -> None:
+    records = good()
+    records.open_after.append(still_open(state=state, due=80.0))
+    records.arrived[2] = replace(records.arrived[2], at=98.0)
+    assert not any(judge(records).values())
 
 
 def test_one_seed_is_one_storm_with_every_kind_of_fault() -> None:
