@@ -101,7 +101,7 @@ def _wait(strangers: Sequence[Destination]) -> None:
 
 def _last(good: str) -> int:
     with urlopen(f"{good}/received?after=0&limit=5000", timeout=10) as answer:
-        return max(one["n"] for one in json.load(answer)["received"])
+        return max(int(one["n"]) for one in json.load(answer)["received"])
 
 
 def _latencies(good: str, last: int, committed: dict[str, float]) -> list[float]:
