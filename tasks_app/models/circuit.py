@@ -34,7 +34,8 @@ class CircuitQuerySet(models.QuerySet["Circuit"]):
         """
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE destination_circuit c SET failing_since = NULL, failed_at = NULL, fails = 0,"
+                "UPDATE destination_circuit c"
+                " SET failing_since = NULL, failed_at = NULL, fails = 0,"
                 " era = c.era + (c.state = 'open')::integer,"
                 " until = CASE WHEN c.state = 'open' THEN least(c.until, statement_timestamp())"
                 " ELSE c.until END FROM destination_circuit old"

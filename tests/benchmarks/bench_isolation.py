@@ -59,7 +59,7 @@ def _ratio(results: list[dict[str, Any]], name: str) -> float:
     """Return how much slower the healthy are beside the two: median over median."""
     sides = ("beside", "alone")
     beside, alone = (statistics.median(r[name] for r in results if r["side"] == s) for s in sides)
-    return round(beside / alone, 2)
+    return round(float(beside / alone), 2)
 
 
 def _print(results: list[dict[str, Any]], leases: dict[str, Any], ratios: dict[str, float]) -> None:
