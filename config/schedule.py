@@ -1,9 +1,10 @@
 """What beat rings, and how often. Every job is idempotent, so two beats are harmless."""
 
-SWEEP_EVERY_SECONDS = 1.0
-BEAT_MARK_EVERY_SECONDS = 2.0
+from typing import Any
 
-schedule = {
+SWEEP_EVERY_SECONDS = 1.0
+
+schedule: dict[str, dict[str, Any]] = {
     "sweep": {
         "task": "tasks_app.sweep",
         "schedule": SWEEP_EVERY_SECONDS,
