@@ -6,9 +6,11 @@ was ended (25P03); what it held in memory can still be written down by the next 
 
 from typing import Final
 
+import psycopg.errors as pg
 from django.db import InterfaceError, InternalError, OperationalError, connection
 
 AWAY: Final = (OperationalError, InterfaceError, InternalError)
+HELD_UP: Final = (pg.LockNotAvailable, pg.DeadlockDetected, pg.QueryCanceled)
 
 
 def is_away(error: Exception) -> bool:
@@ -18,3 +20,8 @@ def is_away(error: Exception) -> bool:
     same classes of error, but concern nobody else.
     """
     return isinstance(error, AWAY) and not connection.is_usable()
+
+
+def is_held_up(error: Exception) -> bool:
+    """Tell whether somebody else's transaction was in the way: of the others here, maybe not."""
+    return isinstance(error.__cause__, HELD_UP)

@@ -7,17 +7,21 @@ leases are taken over.
 
 import logging
 import uuid
+from collections.abc import Callable, Sequence
+from itertools import groupby
 
 from django.db import Error, connection
 
-from tasks_app.delivery.away import AWAY
+from tasks_app.delivery.away import AWAY, is_held_up
 from tasks_app.delivery.due import due_in
 from tasks_app.delivery.lease import give_back, lease
 from tasks_app.delivery.leased import Leased
-from tasks_app.delivery.settle import Ended, settle
+from tasks_app.delivery.settle import Ended, settle, settle_soon
 from tasks_app.delivery.take_over import take_back_unknown
 
 logger = logging.getLogger(__name__)
+
+Write = Callable[[Sequence[Ended]], int]
 
 
 class DatabaseLedger:
@@ -40,25 +44,29 @@ class DatabaseLedger:
         self._held.update(row.claim_id for row in rows)
         return rows
 
-    def settle(self, group: list[Ended]) -> int | None:
+    def settle(self, group: list[Ended]) -> list[Ended] | None:
         """Write a group of outcomes down; None where the database is away.
 
-        An outcome that the database refuses must not keep its neighbours from being written: it
-        is left to its lease, and ends as poison where that repeats itself.
+        Returns those of workspaces that another transaction holds up, for `settle_apart`. An
+        outcome that the database refuses must not keep its neighbours from being written either:
+        it is left to its lease, and ends as poison where that repeats itself.
         """
-        try:
-            done = settle(group)
-        except AWAY:
-            _away("settle_failed")
-            return None
-        except Exception:
-            logger.exception("settle_refused", extra={"count": len(group)})
-            one_by_one = self._one_by_one(group) if len(group) > 1 else 0
-            if one_by_one is None:
+        held_up = self._settle(group, settle)
+        return self.settle_apart(held_up) if held_up else held_up
+
+    def settle_apart(self, group: list[Ended]) -> list[Ended] | None:
+        """Write each workspace's outcomes for themselves, without waiting long for any.
+
+        Returns those that are still held up. Where the database goes away midway the whole group
+        is tried again: its claims keep those that were written from being written twice.
+        """
+        left: list[Ended] = []
+        for _, part in groupby(sorted(group, key=_workspace), key=_workspace):
+            held_up = self._settle(list(part), settle_soon)
+            if held_up is None:
                 return None
-            done = one_by_one
-        self._held.difference_update(ended.row.claim_id for ended in group)
-        return done
+            left += held_up
+        return left
 
     def due_in(self, ahead: float) -> float | None:
         """Return when there will be something to lease, in seconds; None where it is away."""
@@ -82,24 +90,47 @@ class DatabaseLedger:
         """Close this thread's connection."""
         connection.close()
 
-    def _one_by_one(self, group: list[Ended]) -> int | None:
-        """Settle each alone. Where the database goes away midway the whole group is tried again:
+    def _settle(self, group: list[Ended], write: Write) -> list[Ended] | None:
+        """Write down and return what is held up: nothing, or all; None where it is away."""
+        left: list[Ended] | None = []
+        try:
+            write(group)
+        except AWAY as error:
+            if is_held_up(error):
+                logger.warning("settle_held_up", extra={"count": len(group)})
+                return group
+            _away("settle_failed")
+            return None
+        except Exception:
+            logger.exception("settle_refused", extra={"count": len(group)})
+            left = self._one_by_one(group, write) if len(group) > 1 else []
+        if left is not None:
+            self._held -= _claims(group) - _claims(left)
+        return left
 
-        its claims keep those that were written from being written twice.
-        """
-        done = 0
+    def _one_by_one(self, group: list[Ended], write: Write) -> list[Ended] | None:
+        """Settle each alone, but wait for no workspace twice."""
+        left: list[Ended] = []
         for ended in group:
-            settled = self.settle([ended])
-            if settled is None:
+            is_stuck = any(_workspace(one) == _workspace(ended) for one in left)
+            held_up = [ended] if is_stuck else self._settle([ended], write)
+            if held_up is None:
                 return None
-            done += settled
-        return done
+            left += held_up
+        return left
 
     def _settle_doubts(self) -> None:
         if self._in_doubt:
             connection.close_if_unusable_or_obsolete()
-            take_back_unknown(worker=self.worker, known=self._held)
-            self._in_doubt = False
+            self._in_doubt = not take_back_unknown(worker=self.worker, known=self._held)
+
+
+def _claims(group: Sequence[Ended]) -> set[uuid.UUID]:
+    return {ended.row.claim_id for ended in group}
+
+
+def _workspace(ended: Ended) -> uuid.UUID:
+    return ended.row.workspace_id
 
 
 def _away(what: str) -> None:

@@ -73,7 +73,7 @@ class Pump:
         left, writer = [*self.sending.values()], self._writer
         await asyncio.gather(*self.sending, return_exceptions=True)
         await writer.stop()
-        left += [*writer.unsent, *(one.row for one in writer.ended)]
+        left += [*writer.unsent, *(one.row for one in writer.unwritten())]
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self.writing, self.ledger.give_back, left)
 
@@ -99,7 +99,7 @@ class Pump:
         return self.ledger.lease(wanted)
 
     def _free(self) -> int:
-        return self.slots - len(self.sending) - len(self._writer.ended)
+        return self.slots - len(self.sending) - len(self._writer.unwritten())
 
     async def _expect(self, *, found: bool) -> None:
         """Look again when something will be due, a gate opens or a token is there.

@@ -9,11 +9,11 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from tasks_app.connectors.base import Outcome, TwinNote, Verdict
 from tasks_app.delivery.breaker import note
@@ -32,6 +32,7 @@ from tasks_app.models import Delivery, DeliveryState
 
 logger = logging.getLogger(__name__)
 
+PATIENCE: Final = 200  # milliseconds; for a lock, where others are waiting to be written down
 TYPES = {
     DeliveryState.SUCCEEDED: EventType.TASK_SYNCED,
     DeliveryState.PENDING: EventType.TASK_SYNC_RETRYING,
@@ -48,12 +49,22 @@ class Ended:
     at: float = field(default_factory=time.monotonic)
 
 
-def settle(group: Sequence[Ended]) -> int:
-    """Write down a group of attempts; returns how many claims still held."""
+def settle_soon(group: Sequence[Ended]) -> int:
+    """Settle, or raise OperationalError where a lock is not to be had within PATIENCE."""
+    return settle(group, patience=PATIENCE)
+
+
+def settle(group: Sequence[Ended], *, patience: int | None = None) -> int:
+    """Write down a group of attempts; returns how many claims still held.
+
+    ``patience`` is for how long to wait for a lock, in milliseconds, where not as long as ever.
+    """
     if not group:
         return 0
     ruled = [(ended, _ruling(ended)) for ended in group]
     with transaction.atomic():
+        if patience is not None:
+            _wait_no_longer_than(patience)
         lock_destinations({order.destination_id for order in _orders(ruled)})
         lock_heads({ended.row.workspace_id for ended in group})
         settled = _write_deliveries(ruled)
@@ -67,6 +78,11 @@ def settle(group: Sequence[Ended]) -> int:
     if len(settled) < len(group):
         logger.warning("stale_claims_refused", extra={"count": len(group) - len(settled)})
     return len(settled)
+
+
+def _wait_no_longer_than(patience: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(patience)])
 
 
 def _ruling(ended: Ended) -> Ruling:

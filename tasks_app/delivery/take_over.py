@@ -3,24 +3,31 @@
 A lease is lost when its worker has been silent for DELIVERY_WORKER_SILENCE, when it has expired,
 or when the worker itself does not know of it. Right after a restart of PostgreSQL nobody has been
 heard, so then silence counts only once everybody has had time to speak again.
+
+Nobody waits here for long: leases of a workspace whose head another holds are left for later.
 """
 
+import random
 import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
+from tasks_app.delivery.away import is_held_up
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import system
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
-from tasks_app.events.record import NewEvent, lock_heads, record_events
+from tasks_app.events.record import NewEvent, lock_free_heads, lock_heads, record_events
 from tasks_app.events.turn import move_on
 from tasks_app.models import Delivery, DeliveryState
 
 BATCH = 1000
+PATIENCE = 250  # milliseconds; for a head that is busy
 POISON = "poison"
+
+Lost = tuple[uuid.UUID, uuid.UUID, uuid.UUID]  # the delivery, its claim, its workspace
 
 LOST = """
     SELECT d.id, d.claim_id, d.workspace_id FROM delivery d
@@ -30,7 +37,6 @@ LOST = """
            AND NOT EXISTS (
                SELECT 1 FROM process_beat b WHERE b.name = d.leased_by
                AND b.seen_at > statement_timestamp() - make_interval(secs => %s)))
-    LIMIT %s
 """
 UNKNOWN = """
     SELECT d.id, d.claim_id, d.workspace_id FROM delivery d
@@ -48,26 +54,57 @@ GIVE_BACK = """
 """
 
 
+@transaction.atomic
 def take_over() -> int:
-    """Give back the leases that are lost; returns how many."""
+    """Give back leases that are lost, a batch of them at most; returns how many."""
     silence = settings.DELIVERY_WORKER_SILENCE
     settled = silence + settings.DELIVERY_WORKER_BEAT
-    return _give_back(LOST, [settled, silence, BATCH])
-
-
-def take_back_unknown(*, worker: str, known: Collection[uuid.UUID]) -> int:
-    """Give back this worker's leases of which it never heard: their commit's answer was lost."""
-    return _give_back(UNKNOWN, [worker, list(known)])
+    lost = _found(LOST, [settled, silence])
+    workspaces = {workspace for _, _, workspace in lost}
+    free = lock_free_heads(workspaces) or _wait_for_one(workspaces)
+    return _give_back([row for row in lost if row[2] in free][:BATCH])
 
 
 @transaction.atomic
-def _give_back(sql: str, parameters: Sequence[Any]) -> int:
+def take_back_unknown(*, worker: str, known: Collection[uuid.UUID]) -> bool:
+    """Give back this worker's leases of which it never heard: their commit's answer was lost.
+
+    Returns whether that was all; False where another held the head of a workspace.
+    """
+    unknown = _found(UNKNOWN, [worker, list(known)])
+    free = lock_free_heads({workspace for _, _, workspace in unknown})
+    mine = [row for row in unknown if row[2] in free]
+    _give_back(mine)
+    return len(mine) == len(unknown)
+
+
+def _found(sql: str, parameters: Sequence[Any]) -> list[Lost]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        rows = cursor.fetchall()
+        found: list[Lost] = cursor.fetchall()
+    return found
+
+
+def _wait_for_one(workspaces: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Wait for one head, while holding none: where all are busy, queue up at one for a moment."""
+    if not workspaces:
+        return set()
+    one = random.choice(list(workspaces))  # noqa: S311 - everybody's turn, no secret
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(PATIENCE)])
+            lock_heads([one])
+    except OperationalError as error:
+        if is_held_up(error):
+            return set()
+        raise
+    return {one}
+
+
+def _give_back(rows: Sequence[Lost]) -> int:
+    """Give these back where they are still lost; the caller holds the heads."""
     if not rows:
         return 0
-    lock_heads({workspace for _, _, workspace in rows})
     most = settings.DELIVERY_POISON_LEASES
     ids, claims = [row[0] for row in rows], [row[1] for row in rows]
     given = deliveries_of(GIVE_BACK, [most, most, most, ids, claims])

@@ -20,13 +20,18 @@ T = TypeVar("T")
 GROUP: Final = 50  # outcomes settled together, or fewer after TICK
 TICK: Final = 0.02  # seconds
 PAUSE: Final = 0.5  # seconds between tries while the database is away
+AGAIN: Final = 0.5  # seconds between tries while a workspace is held up
 FORGET: Final = 60.0  # seconds; by then the lease of what can't be settled is another's
 
 
 class Book(Protocol):
-    """What is written in; None where the database was away, to be tried again."""
+    """What is written in; None where the database was away, to be tried again.
 
-    def settle(self, group: list[Ended]) -> int | None: ...
+    What settles returns those outcomes whose workspaces another transaction holds up.
+    """
+
+    def settle(self, group: list[Ended]) -> list[Ended] | None: ...
+    def settle_apart(self, group: list[Ended]) -> list[Ended] | None: ...
     def give_back(self, rows: list[Leased]) -> int | None: ...
 
 
@@ -39,14 +44,20 @@ class Writer:
     news: asyncio.Event  # set after each group
     wrote: Callable[[], None]  # called by `begin` once it has seen that a group is written
     ended: list[Ended] = field(default_factory=list)
+    aside: list[Ended] = field(default_factory=list)  # of workspaces that are held up
     unsent: list[Leased] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._again_at = 0.0
         self._writing: asyncio.Task[None] | None = None
 
     def has_work(self) -> bool:
         """Tell whether anything is not yet written down."""
-        return bool(self.ended or self.unsent or self._writing)
+        return bool(self.ended or self.aside or self.unsent or self._writing)
+
+    def unwritten(self) -> list[Ended]:
+        """Return the outcomes that are not yet written down."""
+        return [*self.ended, *self.aside]
 
     def begin(self, *, hurry: bool) -> None:
         """Begin to write where a group is full, has waited for a tick, or ``hurry`` says so.
@@ -60,7 +71,9 @@ class Writer:
             self._writing = None
             self.wrote()  # not by a callback: who asks `has_work` after this must know
         is_late = self.ended and time.monotonic() - self.ended[0].at >= TICK
-        if self.unsent or len(self.ended) >= GROUP or is_late or (hurry and self.ended):
+        is_again = self.aside and time.monotonic() >= self._again_at
+        is_ended = len(self.ended) >= GROUP or is_late or (hurry and self.ended)
+        if self.unsent or is_ended or is_again:
             self._writing = asyncio.create_task(self._write())
             self._writing.add_done_callback(lambda _: self.news.set())
 
@@ -71,17 +84,45 @@ class Writer:
             await asyncio.gather(self._writing, return_exceptions=True)
 
     async def _write(self) -> None:
+        self._set_aside()
         group, unsent = self.ended[:GROUP], self.unsent[:]
-        if group and await in_thread(self.thread, self.book.settle, group) is not None:
-            del self.ended[: len(group)]
+        if group:
+            held_up = await in_thread(self.thread, self.book.settle, group)
+            if held_up is not None:
+                del self.ended[: len(group)]
+                self._put_off(held_up)
+        if self.aside and time.monotonic() >= self._again_at:
+            await self._write_aside()
         if unsent and await in_thread(self.thread, self.book.give_back, unsent) is not None:
             del self.unsent[: len(unsent)]
         self._forget()
 
+    def _set_aside(self) -> None:
+        """Let what has just ended in a workspace that is held up wait with the others there."""
+        held_up = {one.row.workspace_id for one in self.aside}
+        self.aside += [one for one in self.ended if one.row.workspace_id in held_up]
+        self.ended[:] = [one for one in self.ended if one.row.workspace_id not in held_up]
+
+    async def _write_aside(self) -> None:
+        """Try one workspace again; where it is still held up, the others have their turn first."""
+        its = self.aside[0].row.workspace_id
+        self.aside.sort(key=lambda one: one.row.workspace_id != its)  # stable
+        group = [one for one in self.aside[:GROUP] if one.row.workspace_id == its]
+        held_up = await in_thread(self.thread, self.book.settle_apart, group)
+        if held_up is not None:
+            del self.aside[: len(group)]
+            self._put_off(held_up)
+
+    def _put_off(self, held_up: list[Ended]) -> None:
+        if held_up:
+            self.aside += held_up
+            self._again_at = time.monotonic() + AGAIN
+
     def _forget(self) -> None:
         """Drop what the database would not take for so long that its lease has gone to others."""
         oldest = time.monotonic() - FORGET
-        self.ended[:] = [one for one in self.ended if one.at > oldest]
+        for those in (self.ended, self.aside):
+            those[:] = [one for one in those if one.at > oldest]
 
 
 async def in_thread(thread: Executor, work: Callable[[A], T | None], what: A) -> T | None:

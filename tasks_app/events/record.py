@@ -80,6 +80,17 @@ def lock_heads(workspace_ids: Iterable[uuid.UUID]) -> None:
         )
 
 
+def lock_free_heads(workspace_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Lock those heads that nobody holds, without waiting; return their workspaces."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT workspace_id FROM workspace_head WHERE workspace_id = ANY(%s)"
+            " ORDER BY workspace_id FOR NO KEY UPDATE SKIP LOCKED",
+            [list(workspace_ids)],
+        )
+        return {workspace for (workspace,) in cursor.fetchall()}
+
+
 def _item(event: NewEvent) -> dict[str, Any]:
     return {
         "id": event.id,
