@@ -4,14 +4,16 @@ Whoever sets a destination's ``after`` looks at the chain with the workspace's h
 changes that would close a circle together see each other.
 """
 
-import uuid
+from typing import Final
 
 from django.db import connection
 
 from tasks_app.events.record import lock_heads
-from tasks_app.events.turn import give_turns_to
+from tasks_app.events.turn import let_go
 from tasks_app.exceptions import FieldError, Invalid
 from tasks_app.models import Destination
+
+BATCH: Final = 1000  # deliveries let go by the request itself
 
 _CHAIN = """
     WITH RECURSIVE chain AS (
@@ -22,12 +24,7 @@ _CHAIN = """
         WHERE d.deleted_at IS NULL)
     SELECT id FROM chain
 """
-_SET_FREE = """
-    UPDATE delivery SET behind = NULL
-    WHERE destination_id = %s AND task_id IS NOT NULL AND state IN ('waiting', 'pending', 'leased')
-      AND state = 'waiting' AND behind IS NOT NULL
-    RETURNING destination_id, task_id
-"""
+_FREE = "UPDATE destination_counter SET freed_to = sequence WHERE destination_id = %s"
 
 
 def check_chain(destination: Destination) -> None:
@@ -45,12 +42,15 @@ def check_chain(destination: Destination) -> None:
 
 
 def set_free(destination: Destination) -> None:
-    """Let go what waits behind the destination's old chain, in the order of its tasks."""
+    """Let go what waits behind the destination's old chain, in the order of its sequence.
+
+    From this commit on none of it is cancelled with that chain any more; what is beyond one batch
+    gets its turns from the sweep.
+    """
     lock_heads([destination.workspace_id])
     with connection.cursor() as cursor:
-        cursor.execute(_SET_FREE, [destination.pk])
-        pairs: set[tuple[uuid.UUID, uuid.UUID]] = set(cursor.fetchall())
-    give_turns_to(pairs)
+        cursor.execute(_FREE, [destination.pk])
+    let_go(destination.pk, most=BATCH)
 
 
 def _refused(code: str, detail: str) -> Invalid:

@@ -134,12 +134,19 @@ def resume_destination(
     """Send again what waits, in order, also before a Retry-After is over. Raises NotFound.
 
     Where its circuit is open, one request goes at once, and the others once that has succeeded.
+    No delivery's age counts the time in which it was not allowed to go.
     """
     destination = locked_destination(workspace_id, destination_id)
     was_held = _probe_at_once(destination) or destination.blocked_until is not None
     if was_held or destination.state != DestinationState.ACTIVE:
-        _save(destination, state=DestinationState.ACTIVE, paused_reason="", blocked_until=None)
-        _start_anew(destination)
+        _save(
+            destination,
+            state=DestinationState.ACTIVE,
+            paused_reason="",
+            blocked_until=None,
+            resumed_at=Now(),
+        )
+        destination.refresh_from_db(fields=["resumed_at"])
         _record(destination, EventType.DESTINATION_RESUMED, cause)
     return destination
 
@@ -148,12 +155,6 @@ def _probe_at_once(destination: Destination) -> bool:
     """Let an open circuit try at once: somebody has seen to the destination."""
     lock_heads([destination.workspace_id])
     return Circuit.objects.begin_anew(destination.pk)
-
-
-def _start_anew(destination: Destination) -> None:
-    """Count no delivery's age by the time in which it was not allowed to go."""
-    begun = Delivery.objects.filter(destination=destination, trying_since__isnull=False)
-    begun.unfinished().update(trying_since=None)
 
 
 @transaction.atomic

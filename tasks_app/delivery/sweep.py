@@ -20,6 +20,7 @@ from tasks_app.delivery.clear import (
     forget_the_old,
 )
 from tasks_app.delivery.due import AHEAD, NEVER, due_in
+from tasks_app.delivery.freeing import let_some_go
 from tasks_app.delivery.post import send_notices
 from tasks_app.delivery.ramp import close_ramps
 from tasks_app.delivery.replaying import replay_some
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 LOCK: Final = 0x5EE9  # pg_advisory: any number that nothing else here uses
 SELDOM: Final = 60.0  # seconds
+BATCHES: Final = 5  # of what is let go, each a transaction of its own
 
 _last_seldom = [float("-inf")]
 
@@ -44,20 +46,24 @@ def sweep() -> None:
     beat("beat", "beat")
     for job in (take_over, cancel_of_deleted, close_ramps, *_seldom()):
         _isolated(job)
+    for _ in range(BATCHES):
+        if not _isolated(let_some_go):
+            break
     replay_some()
     if due_in(ahead=AHEAD) < NEVER:
         ring_drain()
     send_notices()
 
 
-def _isolated(job: Callable[[], int]) -> None:
+def _isolated(job: Callable[[], int]) -> int:
     """Run a job; its failure is logged and keeps neither the others nor the bell from theirs."""
     try:
-        _alone(job)
+        return _alone(job)
     except Exception as error:
         if is_away(error):
             raise
         logger.exception("sweep_job_failed", extra={"job": job.__name__})
+        return 0
 
 
 def is_due() -> bool:
@@ -74,9 +80,8 @@ def _seldom() -> tuple[Callable[[], int], ...]:
 
 
 @transaction.atomic
-def _alone(job: Callable[[], int]) -> None:
-    """Run the job unless another sweep is at it."""
+def _alone(job: Callable[[], int]) -> int:
+    """Run the job unless another sweep is at it; returns how much it did."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
-        if cursor.fetchone()[0]:
-            job()
+        return job() if cursor.fetchone()[0] else 0

@@ -7,24 +7,22 @@ heard, so then silence counts only once everybody has had time to speak again.
 Nobody waits here for long: leases of a workspace whose head another holds are left for later.
 """
 
-import random
 import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 
-from tasks_app.delivery.away import is_held_up
+from tasks_app.delivery.heads import lock_some_heads
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import system
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
-from tasks_app.events.record import NewEvent, lock_free_heads, lock_heads, record_events
+from tasks_app.events.record import NewEvent, lock_free_heads, record_events
 from tasks_app.events.turn import move_on
 from tasks_app.models import Delivery, DeliveryState
 
 BATCH = 1000
-PATIENCE = 250  # milliseconds; for a head that is busy
 POISON = "poison"
 
 Lost = tuple[uuid.UUID, uuid.UUID, uuid.UUID]  # the delivery, its claim, its workspace
@@ -60,8 +58,7 @@ def take_over() -> int:
     silence = settings.DELIVERY_WORKER_SILENCE
     settled = silence + settings.DELIVERY_WORKER_BEAT
     lost = _found(LOST, [settled, silence])
-    workspaces = {workspace for _, _, workspace in lost}
-    free = lock_free_heads(workspaces) or _wait_for_one(workspaces)
+    free = lock_some_heads({workspace for _, _, workspace in lost})
     return _give_back([row for row in lost if row[2] in free][:BATCH])
 
 
@@ -83,22 +80,6 @@ def _found(sql: str, parameters: Sequence[Any]) -> list[Lost]:
         cursor.execute(sql, parameters)
         found: list[Lost] = cursor.fetchall()
     return found
-
-
-def _wait_for_one(workspaces: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Wait for one head, while holding none: where all are busy, queue up at one for a moment."""
-    if not workspaces:
-        return set()
-    one = random.choice(list(workspaces))  # noqa: S311 - everybody's turn, no secret
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(PATIENCE)])
-            lock_heads([one])
-    except OperationalError as error:
-        if is_held_up(error):
-            return set()
-        raise
-    return {one}
 
 
 def _give_back(rows: Sequence[Lost]) -> int:

@@ -60,3 +60,13 @@ def give_turns_to(pairs: Iterable[tuple[uuid.UUID, uuid.UUID]]) -> None:
             "SELECT aftercommit_give_turns(%s::uuid[], %s::uuid[])",
             [[destination for destination, _ in listed], [task for _, task in listed]],
         )
+
+
+def let_go(destination_id: uuid.UUID, *, most: int) -> int:
+    """Let go what waits behind the destination's old chain. The head is locked.
+
+    Returns how many, up to ``most``; fewer were the last.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT aftercommit_let_go(%s::uuid, %s::integer)", [destination_id, most])
+        return int(cursor.fetchone()[0])

@@ -93,6 +93,11 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name="destination",
+            name="resumed_at",
+            field=models.DateTimeField(editable=False, null=True),
+        ),
+        migrations.AddField(
+            model_name="destination",
             name="rate_limit",
             field=models.JSONField(blank=True, null=True),
         ),

@@ -24,6 +24,19 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="delivery", name="behind", field=models.UUIDField(null=True)
         ),
+        migrations.AddField(
+            model_name="destinationcounter",
+            name="freed_to",
+            field=models.BigIntegerField(db_default=0, default=0),
+        ),
+        migrations.AddIndex(
+            model_name="destinationcounter",
+            index=models.Index(
+                condition=models.Q(freed_to__gt=0),
+                fields=["destination_id"],
+                name="counter_to_free",
+            ),
+        ),
         migrations.CreateModel(
             name="Replay",
             fields=[
@@ -117,6 +130,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(
+                condition=models.Q(behind__isnull=False, state="waiting"),
+                fields=["destination", "sequence"],
+                name="delivery_chained",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
                 condition=models.Q(replay__gt=""),
                 fields=["replay", "destination", "state", "rank"],
                 name="delivery_of_replay",
@@ -131,6 +152,7 @@ class Migration(migrations.Migration):
             "DROP FUNCTION aftercommit_replay_chosen(replay, text[], uuid, bigint);"
             "DROP FUNCTION aftercommit_replay_firsts(replay, text[], bigint);"
             "DROP FUNCTION aftercommit_mend_chains(uuid[], text);"
+            "DROP FUNCTION aftercommit_let_go(uuid, integer);"
             "DROP FUNCTION aftercommit_move_on(uuid[], uuid[], uuid[]);"
             "DROP FUNCTION aftercommit_followers(uuid[]);",
         ),

@@ -128,6 +128,11 @@ class Delivery(models.Model):
                 name="delivery_in_chain",
             ),
             models.Index(
+                fields=["destination", "sequence"],
+                condition=models.Q(state="waiting", behind__isnull=False),
+                name="delivery_chained",
+            ),
+            models.Index(
                 fields=["replay", "destination", "state", "rank"],
                 condition=models.Q(replay__gt=""),  # a query must say so too
                 name="delivery_of_replay",

@@ -92,6 +92,8 @@ class Destination(models.Model):
     )
     paused_reason = models.CharField(max_length=200, blank=True, default="")
     blocked_until = models.DateTimeField(null=True, editable=False)
+    #: When it was last resumed: what was tried before counts its age anew from its next attempt.
+    resumed_at = models.DateTimeField(null=True, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -128,9 +130,18 @@ class DestinationCounter(models.Model):
 
     destination_id = models.UUIDField(primary_key=True)
     sequence = models.BigIntegerField(default=0)
+    #: What waits behind a chain up to this sequence does so no more; 0 where all of it was let go.
+    freed_to = models.BigIntegerField(default=0, db_default=0)
 
     class Meta:
         db_table = "destination_counter"
+        indexes = [
+            models.Index(
+                fields=["destination_id"],
+                condition=models.Q(freed_to__gt=0),
+                name="counter_to_free",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.destination_id}: {self.sequence}"

@@ -42,12 +42,46 @@ BEGIN
             FROM aftercommit_followers(ended) f JOIN delivery chain ON chain.id = f.behind
             WHERE d.id = f.id AND d.state = 'waiting'
               AND chain.state IN ('dead', 'cancelled', 'superseded')
+              -- Its chain still is its chain: what is to be let go is not torn down with it.
+              AND NOT EXISTS (
+                  SELECT 1 FROM destination_counter c
+                  WHERE c.destination_id = d.destination_id AND c.freed_to >= d.sequence)
             RETURNING d.id)
         SELECT coalesce(array_agg(c.id), '{}') INTO ended FROM cancelled c;
         broken := broken || ended;
     END LOOP;
     PERFORM aftercommit_give_turns(destinations, tasks);
     RETURN QUERY SELECT d.* FROM unnest(broken) b(id) JOIN delivery d ON d.id = b.id;
+END
+$$;
+
+-- Another chain, or none: let go what waits behind the old one, a batch at a time, in the order of
+-- its sequence. Says how many; fewer than `most` are the last. The caller holds the head.
+CREATE FUNCTION aftercommit_let_go(destination uuid, most integer) RETURNS integer
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    freed_to CONSTANT bigint := (
+        SELECT c.freed_to FROM destination_counter c WHERE c.destination_id = destination);
+    tasks uuid[];
+BEGIN
+    WITH chained AS MATERIALIZED (
+        SELECT d.id FROM delivery d
+        WHERE d.destination_id = destination AND d.sequence <= freed_to
+          AND d.state = 'waiting' AND d.behind IS NOT NULL
+        ORDER BY d.sequence LIMIT most
+    ), freed AS (
+        UPDATE delivery d SET behind = NULL FROM chained c WHERE d.id = c.id
+        RETURNING d.task_id
+    )
+    SELECT coalesce(array_agg(f.task_id), '{}') INTO tasks FROM freed f;
+    PERFORM aftercommit_give_turns(array_fill(destination, ARRAY[cardinality(tasks)]), tasks);
+    IF cardinality(tasks) < most THEN
+        UPDATE destination_counter c SET freed_to = 0
+        WHERE c.destination_id = destination AND c.freed_to > 0;
+    END IF;
+    RETURN cardinality(tasks);
 END
 $$;
 
