@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from functools import partial
+from operator import itemgetter
 
 import pytest
 from django.db import connection
@@ -37,14 +38,17 @@ def ranked(of: Destination, count: int, rank: int, *, older_by: float = 0.0) -> 
 
 
 def in_turns(rounds: int) -> list[Leased]:
-    """Let four workers lease and settle at once, round for round; return all in that order."""
+    """Let four workers lease and settle at once, round for round; return all in that order.
+
+    Within a round by rank: who of the four came first to a destination is nobody's business.
+    """
     taken: list[Leased] = []
     for _ in range(rounds):
         together = threading.Barrier(WORKERS)
         futures = [in_thread(partial(_one, f"w{n}", together)) for n in range(WORKERS)]
         rows = [row for future in futures for row in future.result(DEADLINE)]
         settle([Ended(row, DONE) for row in rows])
-        taken += rows
+        taken += [row for _, row in sorted(zip(ranks(rows), rows, strict=True), key=itemgetter(0))]
     return taken
 
 

@@ -29,7 +29,13 @@ class SmtpServer:
     commands: list[str] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Speak with one client until it goes."""
+        """Speak with one client until it goes, or until we do."""
+        try:
+            await self._speak(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    async def _speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await self._greet(writer)
             to: list[str] = []
@@ -47,7 +53,6 @@ class SmtpServer:
                     await writer.start_tls(self.tls)
                 if line == "QUIT":
                     break
-        writer.transport.abort()
 
     async def _greet(self, writer: asyncio.StreamWriter) -> None:
         while self.drips:
@@ -119,6 +124,7 @@ def smtp_server(**options: Any) -> Iterator[SmtpServer]:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.sleep(0)  # for what was aborted to be let go
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()), daemon=True)
     thread.start()
