@@ -137,8 +137,9 @@ class Door:
 
     @property
     def idle(self) -> int:
-        """How many connections wait to be used again."""
-        return sum(map(len, self._connector._conns.values()))
+        """How many connections wait to be used again; those that have closed meanwhile do not."""
+        resting = (one for each in self._connector._conns.values() for one, _ in each)
+        return sum(one.is_connected() for one in resting)
 
     async def request(
         self,
