@@ -10,8 +10,9 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from tasks_app.delivery.heads import lock_some_heads
 from tasks_app.events.outcome import deliveries_of
-from tasks_app.events.record import lock_heads, record_events
+from tasks_app.events.record import record_events
 from tasks_app.events.turn import give_turns_to, move_on
 
 STRETCH: Final = 20_000  # open deliveries
@@ -77,8 +78,8 @@ def give_stuck_turns() -> int:
     with connection.cursor() as cursor:
         cursor.execute(STUCK, [*begins, *ends])
         stuck = cursor.fetchall()
-    lock_heads({workspace for _, _, workspace in stuck})
-    give_turns_to({(destination, task) for destination, task, _ in stuck})
+    free = lock_some_heads({workspace for _, _, workspace in stuck})
+    give_turns_to({(destination, task) for destination, task, where in stuck if where in free})
     return len(stuck)
 
 
@@ -87,6 +88,6 @@ def follow_lost_chains() -> int:
     """Cancel what comes behind a delivery that did not succeed."""
     begins, ends = _chains.stretch()
     ended = deliveries_of(UNCHAINED, [*begins, *ends])
-    lock_heads({one.workspace_id for one in ended})
-    record_events(move_on(ended))
+    free = lock_some_heads({one.workspace_id for one in ended})
+    record_events(move_on([one for one in ended if one.workspace_id in free]))
     return len(ended)

@@ -2,15 +2,15 @@
 
 from django.db import connection, transaction
 
+from tasks_app.delivery.heads import lock_some_heads
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import system
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
-from tasks_app.events.record import lock_heads, record_events
+from tasks_app.events.record import record_events
 from tasks_app.events.turn import move_on
 
 BATCH = 1000
 OLD = "statement_timestamp() - interval '1 hour'"
-
 LATELY, EVER = "1 hour", "1000 years"
 
 OF_DELETED = """
@@ -50,8 +50,8 @@ def _cancel_of_deleted(within: str) -> int:
         found = cursor.fetchall()
     if not found:
         return 0
-    lock_heads({workspace for _, workspace in found})
-    cancelled = deliveries_of(CANCEL, [[pk for pk, _ in found]])
+    free = lock_some_heads({workspace for _, workspace in found})
+    cancelled = deliveries_of(CANCEL, [[pk for pk, workspace in found if workspace in free]])
     cause = system("sweep")
     kind = EventType.TASK_SYNC_CANCELLED
     told = [Told(delivery=one, type=kind, cause=cause) for one in cancelled]

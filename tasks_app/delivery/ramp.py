@@ -9,8 +9,9 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from tasks_app.delivery.heads import lock_some_heads
 from tasks_app.delivery.notice import recovered_events
-from tasks_app.events.record import lock_heads, record_events
+from tasks_app.events.record import record_events
 from tasks_app.models import Destination
 
 UNUSED: Final = 1.5
@@ -44,8 +45,8 @@ def close_ramps() -> int:
         over = cursor.fetchall()
         if not over:
             return 0
-        lock_heads({workspace for _, workspace in over})
-        cursor.execute(CLOSE, [[pk for pk, _ in over]])
+        free = lock_some_heads({workspace for _, workspace in over})
+        cursor.execute(CLOSE, [[pk for pk, workspace in over if workspace in free]])
         closed = cursor.fetchall()
     found = Destination.objects.in_bulk([pk for pk, told, _ in closed if told])
     by_mail = [found[pk] for pk, told, mailed in closed if told and mailed]

@@ -7,6 +7,7 @@ lock, so two beats and two sweeps at once do no harm.
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from django.db import close_old_connections, connection, transaction
@@ -45,30 +46,25 @@ def sweep() -> None:
     close_old_connections()
     beat("beat", "beat")
     for job in (take_over, cancel_of_deleted, close_ramps, *_seldom()):
-        _isolated(job)
+        _isolated(partial(_alone, job))
     for _ in range(BATCHES):
-        if not _isolated(let_some_go):
+        if not _isolated(partial(_alone, let_some_go)):
             break
-    replay_some()
+    _isolated(replay_some)
     if due_in(ahead=AHEAD) < NEVER:
         ring_drain()
     send_notices()
 
 
-def _isolated(job: Callable[[], int]) -> int:
-    """Run a job; its failure is logged and keeps neither the others nor the bell from theirs."""
+def _isolated(work: Callable[[], int]) -> int:
+    """Do the work; its failure is logged and keeps neither the others nor the bell from theirs."""
     try:
-        return _alone(job)
+        return work()
     except Exception as error:
         if is_away(error):
             raise
-        logger.exception("sweep_job_failed", extra={"job": job.__name__})
+        logger.exception("sweep_job_failed", extra={"job": repr(work)})
         return 0
-
-
-def is_due() -> bool:
-    """Tell whether a drain would find something to lease."""
-    return due_in(ahead=0) < NEVER
 
 
 def _seldom() -> tuple[Callable[[], int], ...]:

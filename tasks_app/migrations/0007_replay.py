@@ -8,7 +8,8 @@ from django.db.models.functions import Now
 
 import tasks_app.models.ids
 
-SQL = Path(__file__).parent / "sql" / "0007_replay.sql"
+FOLDER = Path(__file__).parent / "sql"
+SQL = [(FOLDER / name).read_text(encoding="utf-8") for name in ("0007_chains.sql", "0007_replay.sql")]
 STATES = [(word, word.capitalize()) for word in ("running", "waiting", "done", "cancelled")]
 
 
@@ -144,7 +145,7 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.RunSQL(
-            SQL.read_text(encoding="utf-8"),
+            "".join(SQL),
             "DROP FUNCTION aftercommit_replay_step(uuid, text[], integer, integer, integer,"
             " double precision);"
             "DROP FUNCTION aftercommit_replay_count(replay, text[], integer);"

@@ -15,7 +15,7 @@ from tasks_app.actions.destination import (
 )
 from tasks_app.actions.task import create_task, update_task
 from tasks_app.delivery import ramp
-from tasks_app.delivery.sweep import is_due, sweep
+from tasks_app.delivery.sweep import sweep
 from tasks_app.models import (
     Attempt,
     Circuit,
@@ -29,7 +29,7 @@ from tasks_app.queries.backlog import backlogs
 from tests.support import factories
 from tests.support.backlog import backlog
 from tests.support.clock import let_pass
-from tests.support.engine import deliver, make_due, states, to, told
+from tests.support.engine import deliver, is_due, make_due, states, to, told
 from tests.support.factories import cause
 from tests.support.receiver import Exchange
 from tests.support.sink import Came, Sink, held, ok, sink, status

@@ -14,13 +14,13 @@ from tasks_app.delivery.beats import Beats, beat
 from tasks_app.delivery.lease import lease
 from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.ledger import DatabaseLedger
-from tasks_app.delivery.sweep import is_due, sweep
+from tasks_app.delivery.sweep import sweep
 from tasks_app.delivery.take_over import take_over
 from tasks_app.delivery.worker import Turn
 from tasks_app.models import Attempt, Delivery, DeliveryState, ProcessBeat, Workspace
 from tests.support import factories
 from tests.support.backlog import backlog
-from tests.support.engine import deliver, engine, states, to, told
+from tests.support.engine import deliver, engine, is_due, states, to, told
 from tests.support.sink import held, sink
 from tests.support.threads import DEADLINE, in_thread, until
 

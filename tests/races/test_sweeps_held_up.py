@@ -1,22 +1,26 @@
 """A workspace that is held up keeps the sweep from nobody else: no lease, no replay, no bell."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from threading import Event
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from tasks_app.actions.task import create_task
 from tasks_app.connectors.base import Outcome, Verdict
-from tasks_app.delivery import replaying, sweep
+from tasks_app.delivery import belts, replaying, sweep
+from tasks_app.delivery.belts import follow_lost_chains, give_stuck_turns
+from tasks_app.delivery.clear import cancel_of_deleted
 from tasks_app.delivery.lease import lease
+from tasks_app.delivery.ramp import close_ramps
 from tasks_app.delivery.settle import Ended, settle
 from tasks_app.events.record import lock_heads
-from tasks_app.models import Replay, Workspace
+from tasks_app.models import Circuit, Delivery, Destination, Replay, Workspace
 from tests.support import factories
-from tests.support.engine import to
+from tests.support.engine import states, to
 from tests.support.factories import cause
 from tests.support.replays import replay
 from tests.support.threads import DEADLINE, in_thread
@@ -94,3 +98,57 @@ def test_a_job_that_is_held_up_keeps_neither_the_others_nor_the_bell_from_theirs
         no_patience()
         sweep.sweep()
     assert rung == ["bell"]
+
+
+def of_a_deleted_destination(of: Workspace) -> Callable[[], bool]:
+    there = to(of, NOWHERE)
+    create_task(workspace_id=of.pk, fields={"title": "t"}, cause=cause())
+    Destination.objects.filter(pk=there.pk).update(deleted_at=Now())
+    return lambda: states(there) == ["cancelled"]
+
+
+def of_a_ramp_that_is_over(of: Workspace) -> Callable[[], bool]:
+    there = to(of, NOWHERE).pk
+    circuit = Circuit.objects.create(destination_id=there, state="ramping", until=Now())
+    return lambda: Circuit.objects.get(pk=circuit.pk).state == "closed"
+
+
+def of_a_lost_turn(of: Workspace) -> Callable[[], bool]:
+    there = to(of, NOWHERE)
+    create_task(workspace_id=of.pk, fields={"title": "t"}, cause=cause())
+    Delivery.objects.filter(destination=there).update(state="waiting")
+    return lambda: states(there) == ["pending"]
+
+
+def of_a_broken_chain(of: Workspace) -> Callable[[], bool]:
+    first = to(of, NOWHERE)
+    second = to(of, NOWHERE, name="second", after=first.pk)
+    create_task(workspace_id=of.pk, fields={"title": "t"}, cause=cause())
+    Delivery.objects.filter(destination=first).update(state="dead", ended_at=Now())
+    return lambda: states(second) == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("job", "work"),
+    [
+        (cancel_of_deleted, of_a_deleted_destination),
+        (close_ramps, of_a_ramp_that_is_over),
+        (give_stuck_turns, of_a_lost_turn),
+        (follow_lost_chains, of_a_broken_chain),
+    ],
+)
+def test_what_is_to_be_cleared_up_waits_for_no_stranger(
+    workspace: Workspace,
+    job: Callable[[], int],
+    work: Callable[[Workspace], Callable[[], bool]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(belts, "_turns", belts.Walk())
+    monkeypatch.setattr(belts, "_chains", belts.Walk())
+    done = [work(workspace), work(factories.workspace())]
+    with held(workspace):
+        no_patience()
+        job()
+        assert [each() for each in done] == [False, True]
+    job()
+    assert [each() for each in done] == [True, True]

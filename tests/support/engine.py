@@ -8,13 +8,14 @@ from django.db import connection
 
 from tasks_app.actions.destination import create_destination
 from tasks_app.delivery.beats import Beats
+from tasks_app.delivery.due import NEVER, due_in
 from tasks_app.delivery.engine import Engine
 from tasks_app.delivery.worker import Turn
 from tasks_app.models import Delivery, Destination, Event, Workspace
 from tests.support.engine_secret import SECRET
 from tests.support.factories import cause
 
-__all__ = ["SECRET", "deliver", "engine", "make_due", "states", "to", "told"]
+__all__ = ["SECRET", "deliver", "engine", "is_due", "make_due", "states", "to", "told"]
 
 
 @contextlib.contextmanager
@@ -42,6 +43,11 @@ def to(of: Workspace, url: str, *, name: str = "", **fields: Any) -> Destination
     values = {"name": name or url, "url": url, **fields}
     made, _ = create_destination(workspace_id=of.pk, fields=values, cause=cause(), secret=SECRET)
     return made
+
+
+def is_due() -> bool:
+    """Tell whether a drain would find something to lease."""
+    return due_in(ahead=0) < NEVER
 
 
 def make_due() -> None:

@@ -171,8 +171,10 @@ BEGIN
     ), claimed AS (
         UPDATE delivery d
         SET state = 'leased', claim_id = gen_random_uuid(), leased_by = worker,
-            leases = d.leases + 1, trying_since = CASE WHEN d.trying_since > x.resumed_at OR x.resumed_at IS NULL
-                THEN coalesce(d.trying_since, moment) ELSE moment END,
+            leases = d.leases + 1,
+            -- Its age begins anew where the destination was resumed since.
+            trying_since = CASE WHEN d.trying_since > coalesce(x.resumed_at, '-infinity')
+                THEN d.trying_since ELSE moment END,
             lease_expires_at = moment + make_interval(secs => x.timeout + margin)
         FROM taken t, destination x
         WHERE d.id = t.id AND x.id = d.destination_id
