@@ -62,11 +62,15 @@ class Engine:
             hear=wake_heard,
             slots=settings.DELIVERY_IN_FLIGHT,
         )
+        loop = asyncio.get_running_loop()
+        loop.add_reader(turn.wakes(), pump.take_word)
         try:
             await pump.run()
         except BaseException:
             await pump.abandon()
             raise
+        finally:
+            loop.remove_reader(turn.wakes())
 
     async def _send(self, row: Leased) -> Outcome:
         if self._door is None:

@@ -1,6 +1,6 @@
 """Lease: claim due deliveries in one short transaction, without waiting for anybody.
 
-The statements are in migrations/sql/0003_queue.sql, `aftercommit_lease`. What is claimed is this
+The statements are in migrations/sql/0004_gates.sql, `aftercommit_lease`. What is claimed is this
 worker's until it settles, falls silent for DELIVERY_WORKER_SILENCE, or outlives the lease.
 """
 
@@ -42,21 +42,12 @@ def lease(*, worker: str, wanted: int) -> list[Leased]:
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         if not rows:
             return []
-        ahead = _database_is_ahead()
+        # What is signed tells the time, and receivers refuse what is minutes off: by the database's
+        # clock, so that nobody has to set the clocks of workers for that.
+        ahead = max(row.pop("clock") for row in rows) - time.time()
         to = _destinations({row["destination_id"] for row in rows}, now=time.time() + ahead)
         leased = [Leased(**row, destination=to[row["destination_id"]], ahead=ahead) for row in rows]
         return with_twins(leased)
-
-
-def _database_is_ahead() -> float:
-    """Return by how many seconds the database's clock is ahead of this machine's.
-
-    What is signed tells the time, and receivers refuse what is minutes off: nobody has to set the
-    clocks of workers for that.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT extract(epoch FROM statement_timestamp())::double precision")
-        return float(cursor.fetchone()[0]) - time.time()
 
 
 def _destinations(ids: set[uuid.UUID], *, now: float) -> dict[uuid.UUID, Destination]:

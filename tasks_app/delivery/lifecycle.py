@@ -4,6 +4,7 @@ SIGTERM reaches only the parent; its children ignore it. So the parent raises a 
 that they share, and a drain under way finishes what it has sent and leases no more.
 """
 
+import gc
 from typing import Any
 
 from celery.signals import (
@@ -21,7 +22,12 @@ from tasks_app.events import wire
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def begin(**_: Any) -> None:
-    """Beat from the first moment of a child, not from its first drain."""
+    """Beat from the first moment of a child, not from its first drain.
+
+    What is loaded by now lives as long as the process: frozen, it is not walked again by each full
+    collection of garbage, which held all sending up for 100 ms (measured).
+    """
+    gc.freeze()
     beats.this_process()
 
 

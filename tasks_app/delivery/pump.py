@@ -22,7 +22,7 @@ from tasks_app.delivery.writer import GROUP, TICK, Book, Writer, in_thread
 
 logger = logging.getLogger(__name__)
 
-WORD: Final = 0.005  # seconds; how soon word of new work is read
+PULSE: Final = TICK / 2  # seconds; how often it looks round for what is late
 LOOK_EVERY: Final = 1.0  # seconds; looks for due work unasked while it sends
 PATIENCE: Final = 5  # looks in vain at what is due
 
@@ -44,7 +44,7 @@ class Pump:
     send: Callable[[Leased], Awaitable[Outcome]]
     may_lease: Callable[[], bool]  # False: finish what is under way
     may_send: Callable[[float], bool]  # of what was leased then; False: it is given back
-    read_word: Callable[[], bool]  # True: there may be new work
+    read_word: Callable[[], bool]  # True: there may be new work; `take_word` is called then
     hear: Callable[[], None]  # before leasing on a word, so that the next commit rings again
     slots: int
     sending: dict["asyncio.Task[None]", Leased] = field(default_factory=dict)
@@ -62,9 +62,14 @@ class Pump:
         while True:
             await self._refill()
             self._writer.begin(hurry=not self.sending)
-            if not (self.sending or self._look or self._expects() or self._writer.has_work()):
+            if not (self.sending or self._expects() or self._writer.has_work()):
                 return
             await self._wait()
+
+    def take_word(self) -> None:
+        """Look at once: word was left."""
+        self._word = self.read_word() or self._word
+        self._news.set()
 
     async def abandon(self) -> None:
         """Cancel every send and give back what has no outcome that was written down."""
@@ -83,13 +88,14 @@ class Pump:
         if self._word or now - self._looked > LOOK_EVERY or now >= self._due_at:
             self._look, self._due_at = True, NEVER
         if not self.may_lease():
-            self._look, self._due_at = False, NEVER
+            self._look, self._word, self._due_at = False, False, NEVER
         if self._look and self._free() > 0:
             self._looked, self._look = time.monotonic(), False
-            rows = await in_thread(self.leasing, self._lease, self._free()) or []
-            self._look = self._look or bool(rows)
+            wanted = self._free()
+            rows = await in_thread(self.leasing, self._lease, wanted) or []
             for row in rows:
                 self._begin(row, self._looked)
+            self._look = self._look or len(rows) == wanted
             await self._expect(found=bool(rows))
 
     def _lease(self, wanted: int) -> list[Leased] | None:
@@ -108,16 +114,18 @@ class Pump:
         for more and more seldom, and at last left to the sweep.
         """
         self._due_at, self._in_vain = NEVER, 0 if found else self._in_vain + 1
-        if found:
+        if self._look or self._word:
             return
         due_in = await in_thread(self.leasing, self.ledger.due_in, AHEAD)
         if due_in:
             self._due_at, self._in_vain = time.monotonic() + due_in, 0
+        elif due_in is not None and found:
+            self._look = True  # beyond the first share there is more
         elif due_in is not None and self._in_vain <= PATIENCE:
             self._due_at = time.monotonic() + TICK * 2**self._in_vain
 
     def _expects(self) -> bool:
-        return self._due_at < NEVER
+        return self._look or self._word or self._due_at < NEVER
 
     def _begin(self, row: Leased, leased_at: float) -> None:
         task = asyncio.create_task(self._attempt(row, leased_at))
@@ -141,11 +149,11 @@ class Pump:
         self._look = True
 
     async def _wait(self) -> None:
-        """Wait for news, or until it is time to ask whether word was left."""
-        if self._look and self._free() > 0:
+        """Wait for news, or for a moment."""
+        if (self._look or self._word) and self._free() > 0:
             return
         try:
-            async with asyncio.timeout(min(WORD, max(0.0, self._due_at - time.monotonic()))):
+            async with asyncio.timeout(min(PULSE, max(0.0, self._due_at - time.monotonic()))):
                 await self._news.wait()
         except TimeoutError:
             return

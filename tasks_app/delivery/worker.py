@@ -6,9 +6,11 @@ leases again at once. One process with 100 requests in flight is faster than two
 core, and more workers are `WORKERS=2`.
 
 The flags are a page of shared memory and a lock on a nameless file, both made before the fork:
-a child that is killed gives its lock back, and the parent, which alone gets SIGTERM, is heard.
+a child that is killed gives its lock back, and the parent, which alone gets SIGTERM, is heard. A
+pipe wakes the loop that has the turn; the flag says why, so a byte too many or too few is no harm.
 """
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -24,6 +26,9 @@ class Turn:
     def __init__(self) -> None:
         self._flags = mmap.mmap(-1, mmap.PAGESIZE)
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self._wakes, self._wake = os.pipe()
+        for end in (self._wakes, self._wake):
+            os.set_blocking(end, False)
         self._in_process = threading.Lock()
         self._parent = os.getpid()
 
@@ -46,6 +51,12 @@ class Turn:
     def leave_word(self) -> None:
         """Tell whoever has the turn that there may be more to lease."""
         self._flags[_WORD] = 1
+        with contextlib.suppress(BlockingIOError):  # full: it wakes already
+            os.write(self._wake, b"!")
+
+    def wakes(self) -> int:
+        """Return the file that is readable when word was left, until it is read."""
+        return self._wakes
 
     def has_word(self) -> bool:
         """Tell whether word was left."""
@@ -53,6 +64,8 @@ class Turn:
 
     def read_word(self) -> bool:
         """Take the word away; called before leasing, so that none is lost."""
+        with contextlib.suppress(BlockingIOError):  # nothing there
+            os.read(self._wakes, mmap.PAGESIZE)
         had = self.has_word()
         self._flags[_WORD] = 0
         return had
@@ -69,6 +82,8 @@ class Turn:
     def close(self) -> None:
         """Give file and memory back; the worker's own turn lives as long as the process."""
         self._file.close()
+        os.close(self._wakes)
+        os.close(self._wake)
         self._flags.close()
 
 

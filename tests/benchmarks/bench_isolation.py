@@ -19,7 +19,7 @@ from tests.benchmarks.bench_deliver import _run, _sandbox
 from tests.support.engine_secret import SECRET
 from tests.support.servers import own_postgres, own_valkey
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 TARGET = 1.2
 
 

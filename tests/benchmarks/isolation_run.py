@@ -32,7 +32,7 @@ from tests.support.worker import beat, worker  # noqa: E402
 WORKSPACES, EACH = 14, 7  # 98 healthy destinations
 FLOOD = int(os.environ.get("BENCH_FLOOD", "100000"))
 FLOOD_PATH = os.environ.get("BENCH_FLOOD_PATH", "delay/0.1")
-SECONDS = float(os.environ.get("BENCH_SECONDS", "15"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "45"))
 CHANGES = float(os.environ.get("BENCH_CHANGES", "10"))  # a second; each goes to seven
 PATIENCE = 60.0  # seconds
 

@@ -1,5 +1,6 @@
 """One drain a worker: a second bell leaves word and returns, and nothing is overlooked."""
 
+import gc
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -122,6 +123,40 @@ def test_the_wake_is_forgotten_before_the_first_lease(workspace: Workspace, turn
         drain(turn)
         until(lambda: bool(out.came), "it came")
     assert seen == [False]
+
+
+def test_word_wakes_a_drain_that_waits_for_an_answer(
+    workspace: Workspace, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by looking round: neither now and then, nor at every pulse."""
+    gate = threading.Event()
+
+    async def only_first_waits(came: Came, exchange: Exchange) -> None:
+        waits = came.data["task"]["title"] == "first"
+        await (held(gate) if waits else ok)(came, exchange)
+
+    for name in ("LOOK_EVERY", "PULSE"):
+        monkeypatch.setattr(pump, name, 10**6)
+    with sink(only_first_waits) as out:
+        to(workspace, out.url)
+        make(workspace, "first")
+        draining = in_thread(lambda: drain(turn))
+        out.wait_for(1)
+        make(workspace, "second")
+        drain(turn)
+        out.wait_for(2)
+        gate.set()
+        draining.result(DEADLINE)
+
+
+def test_a_child_freezes_what_it_has_inherited() -> None:
+    """A full collection of garbage that walks all that is loaded holds its sending up."""
+    gc.unfreeze()
+    lifecycle.begin()
+    try:
+        assert gc.get_freeze_count() > 1000
+    finally:
+        gc.unfreeze()
 
 
 def test_a_bell_is_heard_while_every_child_is_busy(

@@ -1,5 +1,6 @@
 """`manage.py stream`: the process that carries WebSockets and event streams."""
 
+import gc
 from argparse import ArgumentParser
 from typing import Any
 
@@ -29,9 +30,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         """Serve until SIGTERM."""
-        serve = import_string(SERVERS[options["server"]])
+        serve, application = import_string(SERVERS[options["server"]]), get_default_application()
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: no full collection need hold up the hub for it
         serve(
-            get_default_application(),
+            application,
             host=options["host"],
             port=options["port"],
             frame_bytes=settings.STREAM_FRAME_BYTES,

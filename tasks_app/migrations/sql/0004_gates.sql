@@ -102,7 +102,7 @@ RETURNS TABLE (
     event_seq bigint, event_type text, message_id uuid, sequence bigint, attempts integer,
     failures integer, replay text, age double precision, era integer,
     event_id uuid, schema integer, at timestamptz, actor text, request_id text, traceparent text,
-    data text)
+    data text, clock double precision)
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -203,7 +203,7 @@ BEGIN
            c.failures, c.replay::text,
            extract(epoch FROM moment - c.trying_since)::double precision, r.era,
            e.id, e.schema::integer, e.at, e.actor::text, e.request_id::text, e.traceparent::text,
-           e.data::text
+           e.data::text, extract(epoch FROM clock_timestamp())::double precision
     FROM claimed c JOIN room r ON r.id = c.destination_id
     JOIN event e ON e.workspace_id = c.workspace_id AND e.seq = c.event_seq;
 END
