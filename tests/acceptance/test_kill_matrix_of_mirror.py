@@ -50,7 +50,7 @@ def all_ended() -> bool:
 
 
 @pytest.mark.parametrize("then", ["nothing", "change", "delete"])
-def test_a_create_that_was_answered_and_never_settled_is_found_again_by_its_key(
+def test_worker_killed_after_the_answer_to_a_create_makes_no_second_twin(
     workspace: Workspace, tmp_path: Path, then: str
 ) -> None:
     gate = threading.Event()
