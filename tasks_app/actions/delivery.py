@@ -40,6 +40,7 @@ def retry_delivery(*, workspace_id: uuid.UUID, delivery_id: uuid.UUID, cause: Ca
         state=state,
         failures=0,
         leases=0,
+        error="",  # why it ended; what its attempts met is with them
         ended_at=None,
         trying_since=None,
         next_attempt_at=Now(),
