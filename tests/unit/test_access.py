@@ -27,7 +27,13 @@ def test_a_key_never_exceeds_its_members_role(role: str, scope: str) -> None:
 
 
 def test_a_read_key_of_an_owner_only_reads() -> None:
-    assert capabilities(Role.OWNER, Scope.READ) == {Capability.READ}
+    assert capabilities(Role.OWNER, Scope.READ) == {Capability.READ, Capability.EXPORT}
+
+
+def test_only_an_admin_key_makes_keys() -> None:
+    for scope in (Scope.READ, Scope.WRITE):
+        assert Capability.MANAGE_OWN not in capabilities(Role.OWNER, scope)
+    assert all(Capability.MANAGE_OWN in capabilities(role) for role in LADDER)
 
 
 @pytest.mark.parametrize(("role", "scope"), [("", None), ("root", None), (Role.OWNER, "all")])
