@@ -25,7 +25,8 @@ class Turn:
 
     def __init__(self) -> None:
         self._flags = mmap.mmap(-1, mmap.PAGESIZE)
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        with tempfile.TemporaryFile() as nameless:
+            self._file = os.dup(nameless.fileno())
         self._wakes, self._wake = os.pipe()
         for end in (self._wakes, self._wake):
             os.set_blocking(end, False)
@@ -81,7 +82,7 @@ class Turn:
 
     def close(self) -> None:
         """Give file and memory back; the worker's own turn lives as long as the process."""
-        self._file.close()
+        os.close(self._file)
         os.close(self._wakes)
         os.close(self._wake)
         self._flags.close()
