@@ -6,7 +6,9 @@ from tasks_app.models.circuit import Circuit, CircuitState, Gate
 from tasks_app.models.delivery import OPEN_STATES, Delivery, DeliveryState
 from tasks_app.models.destination import Destination, DestinationCounter, DestinationState
 from tasks_app.models.event import Event
+from tasks_app.models.idempotency_key import IdempotencyKey
 from tasks_app.models.ids import uuid7
+from tasks_app.models.invitation import Invitation
 from tasks_app.models.membership import Membership, Role
 from tasks_app.models.notice import Notice, NoticeKind
 from tasks_app.models.process_beat import ProcessBeat
@@ -29,6 +31,8 @@ __all__ = [
     "DestinationState",
     "Event",
     "Gate",
+    "IdempotencyKey",
+    "Invitation",
     "Membership",
     "Notice",
     "NoticeKind",
