@@ -9,8 +9,12 @@ Refusal
 ├── Conflict              409  conflict
 │   ├── NotRetryable      409  not_retryable
 │   ├── NotCancellable    409  not_cancellable
-│   └── ReplayOver        409  replay_over
-└── TooLarge              413  too_large
+│   ├── ReplayOver        409  replay_over
+│   ├── KeyInUse          409  idempotency_key_in_use
+│   └── SecretShownOnce   409  secret_shown_once
+├── KeyReused             422  idempotency_key_reused
+├── TooLarge              413  too_large
+└── RateLimited           429  rate_limited         (violated-policies, Retry-After)
 """
 
 from dataclasses import dataclass
@@ -35,6 +39,8 @@ class Refusal(Exception):
     def __init__(self, detail: str = "", *, errors: tuple[FieldError, ...] = ()) -> None:
         self.detail = detail or (type(self).__doc__ or "").splitlines()[0]
         self.errors = errors
+        self.headers: dict[str, str] = {}  # what the answer says besides
+        self.members: dict[str, object] = {}  # of the problem (RFC 9457 §3.2)
         super().__init__(self.detail)
 
 
@@ -92,7 +98,36 @@ class ReplayOver(Conflict):
     code = "replay_over"
 
 
+class KeyInUse(Conflict):
+    """The first request with this Idempotency-Key is still running: ask again."""
+
+    code = "idempotency_key_in_use"
+
+
+class SecretShownOnce(Conflict):
+    """This was done. Its answer showed a secret, which is shown once and kept nowhere."""
+
+    code = "secret_shown_once"
+
+
+class KeyReused(Refusal):
+    """This Idempotency-Key was used for another request within the last 24 hours."""
+
+    code, status = "idempotency_key_reused", 422
+
+
 class TooLarge(Refusal):
     """The body is larger than the limit."""
 
     code, status = "too_large", 413
+
+
+class RateLimited(Refusal):
+    """There have been too many requests."""
+
+    code, status = "rate_limited", 429
+
+    def __init__(self, *, policy: str, retry_after: int) -> None:
+        super().__init__(f"There have been too many requests; try again in {retry_after} s.")
+        self.headers = {"Retry-After": str(retry_after)}
+        self.members = {"violated-policies": [policy]}  # RateLimit draft, section 5.1

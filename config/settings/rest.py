@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from config.env import env
+
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "tasks_app.api.auth.ApiKeyAuthentication",
@@ -19,6 +21,14 @@ REST_FRAMEWORK: dict[str, Any] = {
     "NON_FIELD_ERRORS_KEY": "\0",  # no field can have this name: NUL is refused
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+# Of each key and of each logged-in user; a key may have a limit of its own. 0: none.
+RATE_LIMIT_PER_MINUTE = env.integer("RATE_LIMIT_PER_MINUTE", 1200, low=0, high=1_000_000)
+RATE_LIMIT_BURST = env.integer("RATE_LIMIT_BURST", 600, low=1, high=1_000_000)
+# Of each address, for logins, password resets and invitations, each apart. 0: none.
+RATE_LIMIT_ADDRESS_PER_MINUTE = env.integer(
+    "RATE_LIMIT_ADDRESS_PER_MINUTE", 30, low=0, high=1_000_000
+)
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Aftercommit",
@@ -46,6 +56,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "tasks_app.api.idempotency_schema.tell_idempotency",
         "tasks_app.api.schema.tell_common_parts",
     ],
 }

@@ -51,6 +51,8 @@ class DestinationView(WorkspaceView):
         "ping": Capability.MANAGE_DESTINATIONS,
     }
 
+    shows_secret = frozenset({"create", "rotate_secret"})
+
     @documented(
         "destinations_list", DestinationPage, parameters=filters.parameters(FILTERS, ORDERINGS)
     )

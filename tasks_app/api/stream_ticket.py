@@ -26,6 +26,7 @@ class StreamTicketView(WorkspaceView):
     """Hand out tickets."""
 
     capabilities = {"create": Capability.READ}
+    shows_secret = frozenset({"create"})
 
     @documented("stream_ticket", TicketSerializer, status=201)
     def create(self, request: Request) -> Response:

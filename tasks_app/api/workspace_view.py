@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from tasks_app.access import Capability
 from tasks_app.api.auth import principal_of
+from tasks_app.api.idempotency import answered_once, idempotency_key
 from tasks_app.api.pagination import Page
 from tasks_app.api.permissions import may
 from tasks_app.events.cause import Cause
@@ -18,9 +20,23 @@ from tasks_app.queries.snapshot import Head
 
 
 class WorkspaceView(ViewSet):
-    """A resource of one workspace. ``capabilities`` names what each action needs."""
+    """A resource of one workspace. ``capabilities`` names what each action needs.
+
+    ``shows_secret`` names the actions whose answer shows a secret: it is kept nowhere.
+    """
 
     capabilities: ClassVar[Mapping[str, Capability]] = {}
+    shows_secret: ClassVar[frozenset[str]] = frozenset()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check credentials and rights; then let a request with an idempotency key happen once."""
+        super().initial(request, *args, **kwargs)
+        key = idempotency_key(request)
+        if key is not None:
+            name = (request.method or "").lower()
+            shows_secret = self.action in self.shows_secret
+            once = answered_once(self, getattr(self, name), key=key, shows_secret=shows_secret)
+            setattr(self, name, once)
 
     @property
     def principal(self) -> Principal:

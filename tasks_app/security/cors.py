@@ -7,11 +7,14 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-EXPOSED: Final = "ETag, Location, Retry-After, Stream-Cursor, WWW-Authenticate, X-Request-ID"
+EXPOSED: Final = (
+    "ETag, Idempotent-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, Stream-Cursor,"
+    " WWW-Authenticate, X-Request-ID"
+)
 METHODS: Final = "GET, HEAD, POST, PUT, PATCH, DELETE"
 HEADERS: Final = (
-    "Authorization, Content-Type, If-Match, Last-Event-ID, traceparent, X-CSRFToken, X-Request-ID,"
-    " X-Workspace"
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID,"
+    " traceparent, X-CSRFToken, X-Request-ID, X-Workspace"
 )
 PREFLIGHT_SECONDS: Final = 600
 
