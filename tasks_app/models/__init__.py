@@ -7,7 +7,6 @@ from tasks_app.models.delivery import OPEN_STATES, Delivery, DeliveryState
 from tasks_app.models.destination import Destination, DestinationCounter, DestinationState
 from tasks_app.models.event import Event
 from tasks_app.models.idempotency_key import IdempotencyKey
-from tasks_app.models.idempotency_key import IdempotencyKey
 from tasks_app.models.ids import uuid7
 from tasks_app.models.invitation import Invitation
 from tasks_app.models.membership import Membership, Role
@@ -32,7 +31,6 @@ __all__ = [
     "DestinationState",
     "Event",
     "Gate",
-    "IdempotencyKey",
     "IdempotencyKey",
     "Invitation",
     "Membership",
