@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config import roles
 from config.embedded.caddy import caddy
 from config.embedded.place import Place
 from config.embedded.process import ProcessSpec
@@ -20,13 +21,6 @@ from config.supervisor.options import Options
 # The door first, so that nothing new comes in; the data last, so that all can still write.
 STOP_ORDER = ("proxy", "api", "stream", "beat", "worker", "sandbox", "valkey", "postgres")
 WORKER_GRACE = 70.0  # seconds; longer than Celery's own soft shutdown
-API_THREADS = 4  # one core's worth of Django; more only queue for the interpreter
-# Without its banner, which would push the lines to copy off the screen, and without its
-# warning about root: api and worker do run as who started them.
-CELERY = (
-    *("-W", "ignore:You're running the worker with superuser privileges"),
-    *("-m", "celery", "--quiet", "-A", "config"),
-)
 
 
 def shared_environment(
@@ -79,42 +73,23 @@ def processes(
 
 
 def _api(name: str, port: int, environment: Mapping[str, str]) -> ProcessSpec:
-    return _python(
-        *(name, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
-        *("--port", str(port), "--no-ws", "--workers", "1"),
-        *("--blocking-threads", str(API_THREADS), "--workers-kill-timeout", "8"),
-        "config.wsgi:application",
-        role="api",
-        environment=environment,
-    )
+    command = roles.api(host="127.0.0.1", port=port)
+    return _python(name, *command, role="api", environment=environment)
 
 
 def _stream(name: str, port: int, environment: Mapping[str, str]) -> ProcessSpec:
-    return _python(
-        *(name, "manage.py", "stream", "--host", "127.0.0.1", "--port", str(port)),
-        role="stream",
-        environment=environment,
-    )
+    command = roles.stream(host="127.0.0.1", port=port)
+    return _python(name, *command, role="stream", environment=environment)
 
 
 def _worker(name: str, environment: Mapping[str, str]) -> ProcessSpec:
-    return _python(
-        *(name, *CELERY, "worker", "-n", f"{name}@%h", "-c", "2"),
-        *("-O", "fair", "-Q", "drain,sweep", "--without-gossip", "--without-mingle"),
-        role="worker",
-        environment=environment,
-        grace=WORKER_GRACE,
-    )
+    command = roles.worker(name=name)
+    return _python(name, *command, role="worker", environment=environment, grace=WORKER_GRACE)
 
 
 def _beat(name: str, place: Place, environment: Mapping[str, str]) -> ProcessSpec:
-    schedule = str(place.run / f"{name}-schedule")
-    return _python(
-        *(name, *CELERY, "beat", "-s", schedule, "--pidfile="),
-        role="beat",
-        environment=environment,
-        grace=5.0,
-    )
+    command = roles.beat(schedule=place.run / f"{name}-schedule")
+    return _python(name, *command, role="beat", environment=environment, grace=5.0)
 
 
 def _sandbox(options: Options, environment: Mapping[str, str]) -> ProcessSpec:
