@@ -12,7 +12,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("tasks_app.api.urls")),
     path("api/schema/", schema, name="schema"),
     path("api/docs/", DocsView.as_view(), name="docs"),
-    path("api/auth/", include("rest_framework.urls")),
+    path("api/auth/", include("tasks_app.api.login")),
     path("admin/", admin.site.urls),
 ]
 

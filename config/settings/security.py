@@ -31,6 +31,7 @@ MIDDLEWARE = [
     "tasks_app.api.middleware.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "tasks_app.api.middleware.CorsMiddleware",
+    "tasks_app.api.throttles.RateLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "tasks_app.api.middleware.SlashMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -7,6 +7,7 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.request import Request
 
 from tasks_app.api.errors import REALM
+from tasks_app.api.throttles import limit_principal
 from tasks_app.exceptions import FieldError, Invalid
 from tasks_app.queries.principal import Principal, principal_by_key, principals_of_user
 from tasks_app.security.api_keys import digest
@@ -65,8 +66,13 @@ def _the_only(found: list[Principal], *, named: bool) -> Principal:
 
 
 def _remembered(request: Request, principal: Principal) -> tuple[Principal, Principal]:
-    """Leave the principal where the request log finds it."""
+    """Leave the principal where the request log finds it, and count the request as theirs.
+
+    Here, not in a throttle of Django REST framework: that is asked only once permissions are
+    granted, and who is refused has asked as well. Raises RateLimited.
+    """
     request._request.principal = principal  # type: ignore[attr-defined]
+    limit_principal(request._request, principal)
     return principal, principal
 
 

@@ -71,6 +71,7 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
     body = problem(
         status=status, code=code, detail=detail, errors=errors, instance=context["request"].path
     )
+    body |= getattr(exc, "members", {})
     return Response(body, status=status, headers=headers, content_type=MEDIA_TYPE)
 
 
@@ -80,7 +81,7 @@ Understood = tuple[int, str, str, tuple[FieldError, ...], dict[str, str]]
 def _understood(exc: Exception) -> Understood | None:
     match exc:
         case Refusal():
-            return exc.status, exc.code, exc.detail, exc.errors, {}
+            return exc.status, exc.code, exc.detail, exc.errors, exc.headers
         case exceptions.ValidationError():
             return 400, "invalid", "The input is not valid.", tuple(flat(exc.detail)), {}
         case exceptions.APIException():
@@ -130,6 +131,19 @@ def plain_problem(request: HttpRequest, status: int, detail: str = "") -> HttpRe
     """Answer outside a view of the API: unknown routes, what nobody foresaw."""
     body = problem(status=status, detail=detail, instance=request.path)
     return HttpResponse(orjson.dumps(body), status=status, content_type=MEDIA_TYPE)
+
+
+def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """Answer a refusal in a view that is not of the API."""
+    body = problem(
+        status=refusal.status, code=refusal.code, detail=refusal.detail, instance=request.path
+    )
+    return HttpResponse(
+        orjson.dumps(body | refusal.members),
+        status=refusal.status,
+        headers=refusal.headers,
+        content_type=MEDIA_TYPE,
+    )
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

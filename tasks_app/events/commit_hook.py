@@ -2,62 +2,23 @@
 
 What has been committed is already safe; a bell only saves waiting for the sweep and for the
 stream's own look at the log. So when Valkey is down or silent, one caller in
-BELL_BREAKER_SECONDS pays at most twice BELL_TIMEOUT_SECONDS and the rest pay nothing.
+BELL_BREAKER_SECONDS pays for at most two waits (see `valkey`) and the rest pay nothing.
 """
 
 import logging
-import time
 import uuid
 from collections.abc import Collection
-from functools import cache
 from typing import Any
 
-import redis
 from celery import current_app
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection, transaction
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from tasks_app.events import wire
+from tasks_app.events.valkey import bell_client, breaker
 
 logger = logging.getLogger(__name__)
-
-
-class Breaker:
-    """After a failure, nobody tries again for a while. Not exact across threads; need not be."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._closed_from = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether to stay away."""
-        return time.monotonic() < self._closed_from
-
-    def trip(self) -> None:
-        """Stay away from now on."""
-        self._closed_from = time.monotonic() + self.seconds
-
-
-@cache
-def bell_client() -> redis.Redis:
-    """Return this process's client, every wait of which is bounded."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=settings.BELL_TIMEOUT_SECONDS,
-        socket_connect_timeout=settings.BELL_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=200,
-    )
-
-
-@cache
-def breaker() -> Breaker:
-    """Return this process's breaker."""
-    return Breaker(settings.BELL_BREAKER_SECONDS)
 
 
 class Bells:

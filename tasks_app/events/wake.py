@@ -5,7 +5,7 @@ import logging
 import redis
 
 from tasks_app.events import wire
-from tasks_app.events.commit_hook import bell_client
+from tasks_app.events.valkey import bell_client
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from tasks_app.models import Membership
 _BY_KEY: Final = """
     SELECT m.workspace_id, w.slug, m.id, m.role, u.id, u.username, k.id, k.scope,
            k.last_used_at IS NULL OR k.last_used_at < statement_timestamp() - interval '1 minute',
-           k.expires_at
+           k.expires_at, k.requests_per_minute
     FROM api_key k
     JOIN membership m ON m.id = k.membership_id
     JOIN workspace w ON w.id = m.workspace_id
@@ -45,6 +45,7 @@ class Principal:
     scope: str | None = None
     session_key: str = ""
     expires_at: datetime | None = None
+    requests_per_minute: int | None = None
 
     @property
     def is_authenticated(self) -> bool:
@@ -59,7 +60,8 @@ def principal_by_key(digest: str) -> Principal | None:
         row = cursor.fetchone()
         if row is None:
             return None
-        workspace_id, slug, membership_id, role, user_id, username, key_id, scope, stale, end = row
+        workspace_id, slug, membership_id, role, user_id, username, key_id, scope, *rest = row
+        stale, end, per_minute = rest
         if stale:
             cursor.execute(_MARK_USED, [key_id])
     return Principal(
@@ -72,6 +74,7 @@ def principal_by_key(digest: str) -> Principal | None:
         api_key_id=key_id,
         scope=scope,
         expires_at=end,
+        requests_per_minute=per_minute,
     )
 
 

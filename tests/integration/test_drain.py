@@ -14,7 +14,7 @@ from tasks_app.delivery import lifecycle, pump
 from tasks_app.delivery.drain import drain
 from tasks_app.delivery.worker import Turn
 from tasks_app.events import wire
-from tasks_app.events.commit_hook import bell_client
+from tasks_app.events.valkey import bell_client
 from tasks_app.models import Workspace
 from tests.support.engine import states, to
 from tests.support.factories import cause

@@ -53,6 +53,7 @@ class Command(BaseCommand):
                 "name": "Demo",
                 "prefix": prefix(plain),
                 "scope": Scope.ADMIN,
+                "requests_per_minute": 0,
             },
         )
 

@@ -10,7 +10,7 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from tasks_app.actions.access import revoke_key
-from tasks_app.events import commit_hook
+from tasks_app.events.valkey import bell_client, breaker
 from tests.support.servers import OwnServer, own_valkey
 from tests.support.stream_client import Recorder, bearer, close_of, next_frame, socket_to
 from tests.support.stream_process import StreamProcess, running_stream
@@ -28,13 +28,13 @@ def valkey(settings: Settings) -> Iterator[OwnServer]:
         settings.REDIS_URL = server.url
         _forget_bells()
         yield server
-        commit_hook.bell_client().close()
+        bell_client().close()
         _forget_bells()
 
 
 def _forget_bells() -> None:
-    commit_hook.bell_client.cache_clear()
-    commit_hook.breaker.cache_clear()
+    bell_client.cache_clear()
+    breaker.cache_clear()
 
 
 @pytest.fixture
