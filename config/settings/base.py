@@ -11,6 +11,7 @@ from config.settings.mail import *  # noqa: F403
 from config.settings.rest import *  # noqa: F403
 from config.settings.security import *  # noqa: F403
 from config.settings.stream import *  # noqa: F403
+from config.settings.valkey import *  # noqa: F403
 
 BASE_DIR = CHECKOUT
 DEBUG = False

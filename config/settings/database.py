@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from config.env import env
+from config.url_password import with_password
 
 ROLE = env.choice("ROLE", "command", ("command", "api", "stream", "worker", "beat"))
 
@@ -69,4 +70,8 @@ def databases(url: str, role: str) -> dict[str, dict[str, Any]]:
     return {"default": {**database, **extra}}
 
 
-DATABASES = env.parsed("DATABASE_URL", None, lambda url: databases(url, ROLE))
+DATABASES = env.parsed(
+    "DATABASE_URL",
+    None,
+    lambda url: databases(with_password(url, env.text("DATABASE_PASSWORD", "")), ROLE),
+)

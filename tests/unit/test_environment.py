@@ -11,12 +11,13 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env import CHECKOUT, Environment
-from config.settings.celery import broker_address
 from config.settings.database import databases, parse_database_url
 from config.settings.delivery import networks
 from config.settings.demo import webhook_secrets
 from config.settings.mail import email_settings, sender
 from config.settings.security import encryption_keys
+from config.settings.valkey import valkey_address
+from config.url_password import with_password
 
 Read = Callable[[Environment], object]
 
@@ -35,8 +36,8 @@ Read = Callable[[Environment], object]
         ("green", lambda env: env.choice("NAME", "red", ("red", "blue"))),
         ("10.0.0.300/8", lambda env: env.parsed("NAME", None, ipaddress.ip_network)),
         ("mysql://x@y/z", lambda env: env.parsed("NAME", None, parse_database_url)),
-        ("localhost:6379", lambda env: env.parsed("NAME", None, broker_address)),
-        ("redis://localhost:six/0", lambda env: env.parsed("NAME", None, broker_address)),
+        ("localhost:6379", lambda env: env.parsed("NAME", None, valkey_address)),
+        ("redis://localhost:six/0", lambda env: env.parsed("NAME", None, valkey_address)),
         ("k1", lambda env: env.parsed("NAME", None, encryption_keys)),
         ("k1:c2hvcnQ=", lambda env: env.parsed("NAME", None, encryption_keys)),
         ("whsec", lambda env: env.parsed("NAME", None, webhook_secrets)),
@@ -117,3 +118,28 @@ def test_a_mail_url_names_server_port_user_and_how_it_is_encrypted() -> None:
     }
     assert email_settings("smtps://mail.example.org")["EMAIL_PORT"] == 465
     assert email_settings("file:///var/mail/out")["EMAIL_FILE_PATH"] == "/var/mail/out"
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("redis://broker:6379/0", "redis://:p%40ss%2F@broker:6379/0"),
+        ("rediss://app@[2001:db8::1]:6379", "rediss://app:p%40ss%2F@[2001:db8::1]:6379"),
+        (
+            "postgresql://app@db/name?sslmode=require",
+            "postgresql://app:p%40ss%2F@db/name?sslmode=require",
+        ),
+        ("postgresql://app:own@db/name", "postgresql://app:own@db/name"),
+        ("unix:///run/valkey.sock", "unix:///run/valkey.sock"),
+    ],
+)
+def test_a_password_of_its_own_goes_into_an_address_that_has_none(url: str, whole: str) -> None:
+    assert with_password(url, "p@ss/") == whole
+    assert with_password(url, "") == url
+
+
+def test_a_wrong_address_is_refused_without_its_password() -> None:
+    told = Environment({"NAME": "redis://:hunter2@localhost:six/0"})
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        told.parsed("NAME", None, valkey_address)
+    assert "hunter2" not in str(refusal.value)
