@@ -22,6 +22,7 @@ from tasks_app.models import Delivery, Destination, Event, Replay, ReplayState, 
 from tasks_app.queries.replay import Chosen, count_chosen, seq_at
 
 COUNTING_SECONDS: Final = 2.0  # a replay whose total takes longer begins without one
+DRY_RUN_SECONDS: Final = 10.0  # a dry run that takes longer says how far it came
 CLOCK_SLACK: Final = timedelta(hours=1)  # the log's times may be out of order by less
 ERRORS_SHOWN: Final = 20
 
@@ -53,7 +54,7 @@ def create_replay(
     """
     replay, destination = _planned(workspace_id, destination_id, selection)
     chosen = count_chosen(replay, seconds=COUNTING_SECONDS)
-    replay.total = chosen.total if chosen else None
+    replay.total = chosen.total if chosen.is_whole else None
     replay.rate, replay.actor, replay.request_id = rate, cause.actor, cause.request_id
     with transaction.atomic():
         replay.save(force_insert=True)
@@ -67,9 +68,7 @@ def count_replay(
 ) -> Chosen:
     """Count what a replay would send if it began now. Raises NotFound and Invalid as above."""
     replay, _ = _planned(workspace_id, destination_id, selection)
-    chosen = count_chosen(replay)
-    assert chosen is not None  # noqa: S101 - without a limit it counts to the end
-    return chosen
+    return count_chosen(replay, seconds=DRY_RUN_SECONDS)
 
 
 @transaction.atomic

@@ -29,7 +29,7 @@ from tasks_app.events.snapshot import moment, replay_snapshot
 from tasks_app.exceptions import FieldError, Invalid, NotFound
 from tasks_app.models import DeliveryState, Replay, ReplayState
 from tasks_app.models.delivery import OPEN_STATES
-from tasks_app.queries.replay import delivery_states
+from tasks_app.queries.replay import Chosen, delivery_states
 from tasks_app.queries.snapshot import snapshot_at_head
 
 IDS_MAX: Final = 10_000
@@ -80,6 +80,8 @@ class CountSerializer(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField()
     total = serializers.IntegerField(help_text="Deliveries that the replay would make.")
     skipped = serializers.IntegerField(help_text="Events whose delivery is under way already.")
+    complete = serializers.BooleanField(help_text="False: it stopped counting after 10 s.")
+    counted_to = serializers.IntegerField(help_text="The seq up to which it counted.")
 
 
 class SelectionSerializer(serializers.Serializer[Any]):
@@ -161,8 +163,7 @@ class ReplayView(WorkspaceView):
             "selection": _selection(fields),
         }
         if is_dry:
-            count = count_replay(**chosen)
-            return Response({"dry_run": True, "total": count.total, "skipped": count.under_way})
+            return Response(_told_count(count_replay(**chosen)))
         replay = create_replay(**chosen, rate=rate, cause=self.cause)
         location = request.build_absolute_uri(f"/api/v1/replays/{replay.pk}/")
         return Response(told_replay(replay), status=202, headers={"Location": location})
@@ -222,6 +223,16 @@ def told_replay(replay: Replay) -> dict[str, Any]:
         "created_by": replay.actor["name"],
         "created_at": moment(replay.created_at),
         "ended_at": moment(replay.ended_at),
+    }
+
+
+def _told_count(count: Chosen) -> dict[str, Any]:
+    return {
+        "dry_run": True,
+        "total": count.total,
+        "skipped": count.under_way,
+        "complete": count.is_whole,
+        "counted_to": count.counted_to,
     }
 
 

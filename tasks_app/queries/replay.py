@@ -33,21 +33,22 @@ class Chosen:
 
     total: int
     under_way: int
+    counted_to: int
+    """The seq up to which they were counted."""
+    is_whole: bool
 
 
-def count_chosen(replay: Replay, *, seconds: float = float("inf")) -> Chosen | None:
-    """Count without doing anything; None where that takes longer than ``seconds``."""
+def count_chosen(replay: Replay, *, seconds: float) -> Chosen:
+    """Count without doing anything, for about so many seconds at most."""
     ends = time.monotonic() + seconds
     spec: dict[str, Any] = {name: getattr(replay, name) for name in _CHOOSING}
     total = under_way = 0
-    while spec["cursor"] < replay.to_seq:
-        if time.monotonic() > ends:
-            return None
+    while spec["cursor"] < replay.to_seq and time.monotonic() < ends:
         with connection.cursor() as cursor:
             cursor.execute(_COUNT, [orjson.dumps(spec).decode(), KINDS, LOOK])
             spec["cursor"], chosen, open_ones = cursor.fetchone()
         total, under_way = total + chosen, under_way + open_ones
-    return Chosen(total, under_way)
+    return Chosen(total, under_way, spec["cursor"], spec["cursor"] >= replay.to_seq)
 
 
 def seq_at(workspace_id: uuid.UUID, moment: datetime, *, head: int) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tasks_app.actions import replay
 from tasks_app.delivery.replaying import replay_some
 from tasks_app.models import Delivery, Replay, Role, Scope, Workspace
 from tests.support import factories
@@ -46,8 +47,17 @@ def test_a_replay_is_accepted_watched_and_found_again(api: Caller, there: str) -
 
 def test_a_dry_run_answers_at_once_and_leaves_nothing(api: Caller, there: str) -> None:
     answer = api.post(f"destinations/{there}/replay/", {"states": ["succeeded"], "dry_run": True})
-    assert (answer.status, answer.body) == (200, {"dry_run": True, "total": 3, "skipped": 0})
+    told = {"dry_run": True, "total": 3, "skipped": 0, "complete": True, "counted_to": 4}
+    assert (answer.status, answer.body) == (200, told)
     assert not Replay.objects.exists()
+
+
+def test_a_dry_run_that_takes_too_long_says_how_far_it_came(
+    api: Caller, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "DRY_RUN_SECONDS", 0.0)
+    body = api.post(f"destinations/{there}/replay/", {"from_seq": 3, "dry_run": True}).body
+    assert (body["complete"], body["counted_to"], body["total"]) == (False, 2, 0)
 
 
 def test_a_replay_can_be_cancelled_once(api: Caller, there: str) -> None:
