@@ -1,4 +1,4 @@
-"""`ETag` and `If-Match` (RFC 9110 §8.8.3, §13.1.1): a version guards against lost updates."""
+"""`ETag`, `If-Match`, `If-None-Match` (RFC 9110 §8.8.3, §13.1): a version guards against loss."""
 
 import re
 from typing import Final
@@ -27,3 +27,15 @@ def expected_versions(if_match: str | None) -> frozenset[int] | None:
     tags = re.findall(_TAG, if_match)
     found = (_STRONG_VERSION.fullmatch(tag) for tag in tags)
     return frozenset(int(match[1]) for match in found if match)
+
+
+def is_only_new(if_none_match: str | None) -> bool:
+    """Tell whether ``If-None-Match`` allows only what does not exist yet (RFC 9110 §13.1.2).
+
+    Raises Invalid for anything but ``*``: what exists is replaced under ``If-Match``.
+    """
+    if if_none_match is None:
+        return False
+    if if_none_match.strip(" \t") != "*":
+        raise Invalid("If-None-Match must be *.")
+    return True

@@ -147,7 +147,7 @@ class TaskView(WorkspaceView):
         tasks = Task.objects.in_workspace(self.workspace_id).filter(kept).with_sync()
         with snapshot_at_head(self.workspace_id) as head:
             found = page(request, tasks, orderings=ORDERINGS, default="-created_at")
-        return listed(found, [_told(task) for task in found.rows], head)
+        return listed(found, [told_task(task) for task in found.rows], head)
 
     @documented(
         "tasks_create",
@@ -163,7 +163,7 @@ class TaskView(WorkspaceView):
         task = create_task(workspace_id=self.workspace_id, fields=fields, cause=self.cause)
         location = request.build_absolute_uri(f"{request.path}{task.pk}/")
         headers = {"ETag": etag(task.version), "Location": location}
-        return Response(_told(task), status=201, headers=headers)
+        return Response(told_task(task), status=201, headers=headers)
 
     @documented("tasks_retrieve", TaskSerializer, tag=True)
     def retrieve(self, request: Request, task_id: UUID) -> Response:
@@ -173,7 +173,7 @@ class TaskView(WorkspaceView):
             task = tasks.filter(pk=task_id).first()
         if task is None:
             raise NotFound
-        return shown(_told(task), head, ETag=etag(task.version))
+        return shown(told_task(task), head, ETag=etag(task.version))
 
     @documented(
         "tasks_update",
@@ -213,7 +213,7 @@ class TaskView(WorkspaceView):
     def _change(self, request: Request, task_id: UUID, reader: TaskSerializer) -> Response:
         versions = expected_versions(request.META.get("HTTP_IF_MATCH"))
         fields, echoed = reader.read(request.data)
-        _drop_known_sync(echoed)
+        drop_known_sync(echoed)
         task = update_task(
             workspace_id=self.workspace_id,
             task_id=task_id,
@@ -222,14 +222,15 @@ class TaskView(WorkspaceView):
             if_version=versions,
             echoed=echoed,
         )
-        return Response(_told(task), headers={"ETag": etag(task.version)})
+        return Response(told_task(task), headers={"ETag": etag(task.version)})
 
 
-def _told(task: Task) -> dict[str, Any]:
+def told_task(task: Task) -> dict[str, Any]:
+    """Return a task as answers show it."""
     return task_snapshot(task, task.sync_state)
 
 
-def _drop_known_sync(echoed: dict[str, Any]) -> None:
+def drop_known_sync(echoed: dict[str, Any]) -> None:
     """Let any known ``sync`` pass: it moves by itself between a client's reading and writing."""
     if "sync" in echoed and echoed.pop("sync") not in SyncState.values:
         wrong = ErrorDetail("This field is read-only.", "read_only")

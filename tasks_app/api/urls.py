@@ -2,16 +2,20 @@
 
 from typing import Any
 
-from django.urls import path
+from django.urls import path, register_converter
 
+from tasks_app.api.any_text import AnyText
 from tasks_app.api.delivery import DeliveryView
 from tasks_app.api.destination import DestinationView
 from tasks_app.api.event import EventView
+from tasks_app.api.external_id import ExternalIdView
 from tasks_app.api.preview import PreviewView
 from tasks_app.api.reconciliation import ReconciliationView
 from tasks_app.api.replay import ReplayView
 from tasks_app.api.stream_ticket import StreamTicketView
 from tasks_app.api.task import TaskView
+
+register_converter(AnyText, "any")
 
 ONE_TASK: Any = {
     "get": "retrieve",
@@ -19,11 +23,13 @@ ONE_TASK: Any = {
     "patch": "partial_update",
     "delete": "destroy",
 }
+BY_EXTERNAL_ID: Any = {"get": "retrieve", "put": "update", "delete": "destroy"}
 ONE_DESTINATION: Any = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
 urlpatterns = [
     path("tasks/", TaskView.as_view({"get": "list", "post": "create"})),
     path("tasks/<uuid:task_id>/", TaskView.as_view(ONE_TASK)),
+    path("tasks/by-external-id/<any:external_id>/", ExternalIdView.as_view(BY_EXTERNAL_ID)),
     path("tasks/<uuid:task_id>/events/", EventView.as_view({"get": "of_task"})),
     path("events/", EventView.as_view({"get": "list"})),
     path("destinations/", DestinationView.as_view({"get": "list", "post": "create"})),

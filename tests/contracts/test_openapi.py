@@ -1,5 +1,6 @@
 """The schema is complete: valid, without warnings, and every route and refusal is in it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def operations(document: Any) -> list[tuple[str, str, Any]]:
 def test_every_route_of_the_api_is_in_it(document: Any) -> None:
     patterns: Any = urls.urlpatterns
     routes = {
-        (f"/api/v1/{route.pattern}".replace("<uuid:", "{").replace(">", "}"), method)
+        (re.sub(r"<\w+:(\w+)>", r"{\1}", f"/api/v1/{route.pattern}"), method)
         for route in patterns
         for method in route.callback.actions
         if method != "head"
