@@ -4,7 +4,7 @@ With redis-py 8 the defaults end idle sockets after 5 s (channels_redis#422) and
 101st connection, so both are set.
 """
 
-from config.settings.valkey import CACHE_URL
+from config.settings.valkey import CACHE_URL, REDIS_URL
 
 CHANNEL_PREFIX = "aftercommit"
 CHANNEL_LAYERS = {
@@ -14,7 +14,7 @@ CHANNEL_LAYERS = {
             "prefix": CHANNEL_PREFIX,
             "hosts": [
                 {
-                    "address": CACHE_URL,
+                    "address": CACHE_URL or REDIS_URL,
                     "socket_timeout": 30,
                     "socket_connect_timeout": 3,
                     "socket_keepalive": True,

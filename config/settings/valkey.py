@@ -19,7 +19,8 @@ def valkey_address(url: str, password: str = "") -> str:
 REDIS_URL = env.parsed(
     "REDIS_URL", None, lambda url: valkey_address(url, env.text("REDIS_PASSWORD", ""))
 )
-# The channel layer and rate limits: with a server of their own, no flood there stops a bell.
+# The channel layer and rate limits, or empty for the same one: with a server of their own, no
+# flood there stops a bell.
 CACHE_URL = env.parsed(
-    "CACHE_URL", REDIS_URL, lambda url: valkey_address(url, env.text("CACHE_PASSWORD", ""))
+    "CACHE_URL", "", lambda url: url and valkey_address(url, env.text("CACHE_PASSWORD", ""))
 )

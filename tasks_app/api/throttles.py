@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from tasks_app.api.errors import refused
-from tasks_app.events.valkey import bell_client, breaker
+from tasks_app.events.valkey import cache_breaker, cache_client
 from tasks_app.exceptions import RateLimited
 from tasks_app.queries.principal import Principal
 from tasks_app.security.client_address import client_address
@@ -94,12 +94,12 @@ def _policy_of(kind: str, own: int | None) -> Policy | None:
 
 
 def _count(request: HttpRequest, policy: Policy | None, whose: str) -> None:
-    if policy is None or breaker().is_open:
+    if policy is None or cache_breaker().is_open:
         return
     try:
         verdict = _ask(policy, whose)
     except (redis.RedisError, OSError):
-        breaker().trip()
+        cache_breaker().trip()
         logger.warning("rate_limit_unavailable", exc_info=True)
         return
     request.rate_limit = verdict  # type: ignore[attr-defined]
@@ -108,7 +108,7 @@ def _count(request: HttpRequest, policy: Policy | None, whose: str) -> None:
 
 
 def _ask(policy: Policy, whose: str) -> Verdict:
-    script = bell_client().register_script(SCRIPT)
+    script = cache_client().register_script(SCRIPT)
     name = f"{PREFIX}{policy.name}:{whose}"
     allowed, remaining, wait = script(keys=[name], args=[policy.interval, policy.burst])
     return Verdict(policy=policy, allowed=bool(allowed), remaining=remaining, wait=wait)

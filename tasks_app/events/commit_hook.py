@@ -7,16 +7,17 @@ BELL_BREAKER_SECONDS pays for at most two waits (see `valkey`) and the rest pay 
 
 import logging
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
+import redis
 from celery import current_app
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection, transaction
 
 from tasks_app.events import wire
-from tasks_app.events.valkey import bell_client, breaker
+from tasks_app.events.valkey import Breaker, bell_client, breaker, cache_breaker, cache_client
 
 logger = logging.getLogger(__name__)
 
@@ -69,24 +70,44 @@ def ring(
     access: Collection[uuid.UUID | None] = (),
 ) -> None:
     """Tell the channel layer what has changed and, if asked, wake a drain. Never raises."""
-    if breaker().is_open:
+    if not settings.CACHE_URL:
+        _ring_at(bell_client, breaker(), grown, access, deliver=deliver)
+        return
+    if grown or access:
+        _ring_at(cache_client, cache_breaker(), grown, access, deliver=False)
+    if deliver:
+        _ring_at(bell_client, breaker(), {}, (), deliver=True)
+
+
+def _ring_at(
+    server: Callable[[], redis.Redis],
+    fuse: Breaker,
+    grown: dict[uuid.UUID, int],
+    access: Collection[uuid.UUID | None],
+    *,
+    deliver: bool,
+) -> None:
+    if fuse.is_open:
         return
     try:
-        wake = _announce(grown, deliver=deliver, access=access)
-        if wake:
+        if _announce(server(), grown, access, deliver=deliver):
             current_app.send_task(
                 wire.DRAIN_TASK, queue=wire.DRAIN_QUEUE, ignore_result=True, retry=False
             )
     except Exception:
-        breaker().trip()
+        fuse.trip()
         logger.warning("bells_failed", exc_info=True, extra={"workspaces": len(grown)})
 
 
 def _announce(
-    grown: dict[uuid.UUID, int], *, deliver: bool, access: Collection[uuid.UUID | None]
+    client: redis.Redis,
+    grown: dict[uuid.UUID, int],
+    access: Collection[uuid.UUID | None],
+    *,
+    deliver: bool,
 ) -> bool:
     """Publish what has changed; return whether this caller is the one to wake a drain."""
-    pipeline = bell_client().pipeline(transaction=False)
+    pipeline = client.pipeline(transaction=False)
     for workspace_id, seq in grown.items():
         message: dict[str, Any] = {
             "type": wire.LOG_GREW,
