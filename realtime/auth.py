@@ -12,7 +12,7 @@ from realtime.close_codes import BAD_CREDENTIALS, NO_WORKSPACE, Close
 from realtime.sessions import logins
 from tasks_app.access import Capability, capabilities
 from tasks_app.actions.use_ticket import use_ticket
-from tasks_app.models import ApiKey, Membership
+from tasks_app.models import ApiKey, Membership, Workspace
 from tasks_app.queries.principal import Principal, principal_by_key, principals_of_user
 from tasks_app.security.api_keys import digest
 
@@ -62,6 +62,13 @@ def still_valid(principals: Iterable[Principal]) -> dict[Principal, Principal]:
         if fresh and Capability.READ in capabilities(fresh.role, fresh.scope):
             now[principal] = fresh
     return now
+
+
+def gone(workspace_ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Return those of the workspaces that are no more."""
+    asked = set(workspace_ids)
+    there = Workspace.objects.filter(pk__in=asked, deleted_at=None)
+    return asked - set(there.values_list("pk", flat=True))
 
 
 def _by_header(authorization: str) -> Principal | None:
@@ -118,7 +125,7 @@ def _keys_alive(ids: set[uuid.UUID]) -> dict[uuid.UUID, ApiKey]:
 
 
 def _members(ids: set[uuid.UUID]) -> dict[uuid.UUID, str]:
-    rows = Membership.objects.filter(pk__in=ids, user__is_active=True)
+    rows = Membership.objects.at_work().filter(pk__in=ids)
     return dict(rows.values_list("pk", "role"))
 
 

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
 
-from realtime.auth import still_valid
-from realtime.close_codes import GOING_AWAY, REVOKED, TOO_OLD, TOO_SLOW
+from realtime.auth import gone, still_valid
+from realtime.close_codes import GOING_AWAY, NO_WORKSPACE, REVOKED, TOO_OLD, TOO_SLOW
 from realtime.cursor import Cursor, Head
 from realtime.database import in_thread
 from realtime.ears import Ears
@@ -167,13 +167,15 @@ class Hub:
         if not asked:
             return
         valid = await in_thread(still_valid, asked.values())
+        ended = {p.workspace_id for p in asked.values() if p not in valid}
+        lost = await in_thread(gone, ended) if ended else set()
         for follower, principal in asked.items():
             if follower.principal is not principal:
                 continue  # it has proved itself anew meanwhile
             if principal in valid:
                 follower.principal = valid[principal]
             else:
-                follower.end(REVOKED)
+                follower.end(NO_WORKSPACE if principal.workspace_id in lost else REVOKED)
 
     async def _tick_forever(self) -> None:
         while True:

@@ -10,11 +10,16 @@ Refusal
 │   ├── NotRetryable      409  not_retryable
 │   ├── NotCancellable    409  not_cancellable
 │   ├── ReplayOver        409  replay_over
+│   ├── ImportOver        409  import_over
+│   ├── LastOwner         409  last_owner
+│   ├── InvitationOver    409  invitation_over
 │   ├── KeyInUse          409  idempotency_key_in_use
 │   └── SecretShownOnce   409  secret_shown_once
 ├── KeyReused             422  idempotency_key_reused
 ├── TooLarge              413  too_large
-└── RateLimited           429  rate_limited         (violated-policies, Retry-After)
+├── RateLimited           429  rate_limited         (violated-policies, Retry-After)
+├── TooManyExports        429  too_many_exports
+└── TooManyImports        429  too_many_imports
 """
 
 from dataclasses import dataclass
@@ -98,6 +103,12 @@ class ReplayOver(Conflict):
     code = "replay_over"
 
 
+class ImportOver(Conflict):
+    """The import is over."""
+
+    code = "import_over"
+
+
 class KeyInUse(Conflict):
     """The first request with this Idempotency-Key is still running: ask again."""
 
@@ -116,6 +127,18 @@ class KeyReused(Refusal):
     code, status = "idempotency_key_reused", 422
 
 
+class LastOwner(Conflict):
+    """A workspace keeps at least one owner: make somebody else one first."""
+
+    code = "last_owner"
+
+
+class InvitationOver(Conflict):
+    """The invitation was used or revoked, or was sent anew since."""
+
+    code = "invitation_over"
+
+
 class TooLarge(Refusal):
     """The body is larger than the limit."""
 
@@ -131,3 +154,15 @@ class RateLimited(Refusal):
         super().__init__(f"There have been too many requests; try again in {retry_after} s.")
         self.headers = {"Retry-After": str(retry_after)}
         self.members = {"violated-policies": [policy]}  # RateLimit draft, section 5.1
+
+
+class TooManyExports(Refusal):
+    """This workspace has as many exports under way as it may; wait for one to end."""
+
+    code, status = "too_many_exports", 429
+
+
+class TooManyImports(Refusal):
+    """This workspace has as many imports under way as it may; wait for one to end."""
+
+    code, status = "too_many_imports", 429

@@ -8,6 +8,7 @@ from config.settings.delivery import *  # noqa: F403
 from config.settings.demo import *  # noqa: F403
 from config.settings.logs import *  # noqa: F403
 from config.settings.mail import *  # noqa: F403
+from config.settings.people import *  # noqa: F403
 from config.settings.rest import *  # noqa: F403
 from config.settings.security import *  # noqa: F403
 from config.settings.stream import *  # noqa: F403

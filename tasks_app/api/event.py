@@ -46,6 +46,10 @@ class EventSerializer(serializers.Serializer[Any]):
     delivery = serializers.DictField(required=False)
     destination = serializers.DictField(required=False)
     replay = serializers.DictField(required=False)
+    workspace = serializers.DictField(required=False)
+    member = serializers.DictField(required=False)
+    invitation = serializers.DictField(required=False)
+    api_key = serializers.DictField(required=False)
 
 
 FILTERS: Final = (

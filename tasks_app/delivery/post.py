@@ -1,9 +1,9 @@
-"""The post: mails to owners, from the table of notices, in a thread that nobody waits for.
+"""The post: mails, from the table of notices, in a thread that nobody waits for.
 
 Rung by the sweep. The thread claims one notice at a time for as long as sending may take, and
 holds no transaction while it speaks SMTP: a mail server that hangs keeps neither the sweep nor a
 delivery. A process that dies between sending and writing it down sends once more, with the same
-Message-ID. Who owns the workspace is asked when the mail is sent.
+Message-ID. Who it goes to is asked when the mail is sent, and links are made only then.
 """
 
 import logging
@@ -17,8 +17,8 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.core.mail import EmailMessage, get_connection
 from django.db import Error, connection, transaction
 
-from tasks_app.delivery.letter import letter
-from tasks_app.models import Membership, Notice, Role
+from tasks_app.delivery.letter import Undeliverable, letter
+from tasks_app.models import Notice
 
 logger = logging.getLogger(__name__)
 
@@ -94,36 +94,29 @@ def _claimed() -> Notice | None:
 
 def _try(notice: Notice) -> None:
     try:
-        sent = _send(notice)
+        _send(notice)
     except ObjectDoesNotExist:
         return _ended(notice.pk, "gone")
+    except Undeliverable as reason:
+        return _ended(notice.pk, str(reason))
     except Exception as error:  # SMTP, the network, a template: the next try may fare better
         logger.warning("notice_failed", exc_info=True, extra={"notice": str(notice.pk)})
         return _failed(notice, type(error).__name__)
-    return _ended(notice.pk, "" if sent else "no_owner_has_an_address")
+    return _ended(notice.pk, "")
 
 
-def _send(notice: Notice) -> bool:
-    to = owners(notice.workspace_id)
-    if not to:
-        return False
-    subject, body = letter(notice)
+def _send(notice: Notice) -> None:
+    mail = letter(notice)
     host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2]
     message_id = f"<notice-{notice.pk.hex}@{host}>"
     with get_connection() as backend:
-        mail = EmailMessage(
-            subject, body, to=to, connection=backend, headers={"Message-ID": message_id}
-        )
-        mail.send()
-    return True
-
-
-def owners(workspace_id: uuid.UUID) -> list[str]:
-    """Return the mail addresses of a workspace's owners."""
-    rows = Membership.objects.filter(
-        workspace_id=workspace_id, role=Role.OWNER, user__is_active=True
-    ).exclude(user__email="")
-    return list(rows.order_by("user__email").values_list("user__email", flat=True).distinct())
+        EmailMessage(
+            mail.subject,
+            mail.body,
+            to=mail.to,
+            connection=backend,
+            headers={"Message-ID": message_id},
+        ).send()
 
 
 def _ended(pk: uuid.UUID, error: str) -> None:

@@ -17,6 +17,7 @@ class EventType(StrEnum):
     TASK_SYNC_FAILED = "task_sync_failed"
     TASK_SYNC_SCHEDULED = "task_sync_scheduled"
     TASK_SYNC_CANCELLED = "task_sync_cancelled"
+    TASK_SYNC_SUPERSEDED = "task_sync_superseded"
     DESTINATION_CREATED = "destination_created"
     DESTINATION_CHANGED = "destination_changed"
     DESTINATION_DELETED = "destination_deleted"
@@ -28,6 +29,18 @@ class EventType(StrEnum):
     DESTINATION_SECRET_ROTATED = "destination_secret_rotated"  # noqa: S105
     DESTINATION_TESTED = "destination_tested"
     REPLAY_PROGRESS = "replay_progress"
+    IMPORT_PROGRESS = "import_progress"
+    WORKSPACE_CHANGED = "workspace_changed"
+    WORKSPACE_DELETED = "workspace_deleted"
+    MEMBER_ADDED = "member_added"
+    MEMBER_ROLE_CHANGED = "member_role_changed"
+    MEMBER_REMOVED = "member_removed"
+    INVITATION_CREATED = "invitation_created"
+    INVITATION_RESENT = "invitation_resent"
+    INVITATION_REVOKED = "invitation_revoked"
+    API_KEY_CREATED = "api_key_created"
+    API_KEY_CHANGED = "api_key_changed"
+    API_KEY_REVOKED = "api_key_revoked"
     PING = "ping"
 
 

@@ -1,6 +1,6 @@
 """The rows. Integrity lives in their constraints, filters on their QuerySets."""
 
-from tasks_app.models.api_key import ApiKey, Scope
+from tasks_app.models.api_key import ApiKey, Scope, scopes_of_role
 from tasks_app.models.attempt import Attempt
 from tasks_app.models.circuit import Circuit, CircuitState, Gate
 from tasks_app.models.delivery import OPEN_STATES, Delivery, DeliveryState
@@ -8,6 +8,13 @@ from tasks_app.models.destination import Destination, DestinationCounter, Destin
 from tasks_app.models.event import Event
 from tasks_app.models.idempotency_key import IdempotencyKey
 from tasks_app.models.ids import uuid7
+from tasks_app.models.import_job import (
+    ImportChunk,
+    ImportFault,
+    ImportFormat,
+    ImportJob,
+    ImportState,
+)
 from tasks_app.models.invitation import Invitation
 from tasks_app.models.membership import Membership, Role
 from tasks_app.models.notice import Notice, NoticeKind
@@ -31,6 +38,11 @@ __all__ = [
     "DestinationState",
     "Event",
     "Gate",
+    "ImportChunk",
+    "ImportFault",
+    "ImportFormat",
+    "ImportJob",
+    "ImportState",
     "IdempotencyKey",
     "Invitation",
     "Membership",
@@ -50,5 +62,6 @@ __all__ = [
     "Twin",
     "Workspace",
     "WorkspaceHead",
+    "scopes_of_role",
     "uuid7",
 ]

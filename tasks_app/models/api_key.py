@@ -1,12 +1,15 @@
 """A bearer token of one member in one workspace: shown once, kept as a digest."""
 
-from typing import Self
+import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Self
 
 from django.db import models
 from django.db.models.functions import Now
 
 from tasks_app.models.ids import uuid7
-from tasks_app.models.membership import Membership
+from tasks_app.models.membership import Membership, Role
 
 
 class Scope(models.TextChoices):
@@ -17,8 +20,28 @@ class Scope(models.TextChoices):
     ADMIN = "admin"
 
 
+#: What a key of a member may be at most: a scope that says more than the role would be a lie.
+HIGHEST_SCOPE: Final[Mapping[str, Scope]] = MappingProxyType(
+    {
+        Role.VIEWER: Scope.READ,
+        Role.MEMBER: Scope.WRITE,
+        Role.ADMIN: Scope.ADMIN,
+        Role.OWNER: Scope.ADMIN,
+    }
+)
+
+
+def scopes_of_role(role: str) -> list[str]:
+    """Return the scopes that a key of this role may have, from the least to the most."""
+    return Scope.values[: Scope.values.index(HIGHEST_SCOPE[Role(role)]) + 1]
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     """Filters of keys."""
+
+    def in_workspace(self, workspace_id: uuid.UUID) -> Self:
+        """Keep one workspace's."""
+        return self.filter(membership__workspace_id=workspace_id)
 
     def alive(self) -> Self:
         """Keep keys that are neither revoked nor expired nor of a disabled user."""

@@ -1,5 +1,8 @@
 """Who belongs to a workspace, and as what."""
 
+import uuid
+from typing import Self
+
 from django.conf import settings
 from django.db import models
 
@@ -16,6 +19,18 @@ class Role(models.TextChoices):
     OWNER = "owner"
 
 
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    """Filters of members."""
+
+    def in_workspace(self, workspace_id: uuid.UUID) -> Self:
+        """Keep one workspace's."""
+        return self.filter(workspace_id=workspace_id)
+
+    def at_work(self) -> Self:
+        """Keep those who may enter: the user is active, the workspace not deleted."""
+        return self.filter(user__is_active=True, workspace__deleted_at=None)
+
+
 class Membership(models.Model):
     """A user in a workspace, with one role."""
 
@@ -24,6 +39,8 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = MembershipQuerySet.as_manager()
 
     class Meta:
         db_table = "membership"

@@ -20,7 +20,7 @@ _BY_KEY: Final = """
     JOIN membership m ON m.id = k.membership_id
     JOIN workspace w ON w.id = m.workspace_id
     JOIN auth_user u ON u.id = m.user_id
-    WHERE k.digest = %s AND k.revoked_at IS NULL AND u.is_active
+    WHERE k.digest = %s AND k.revoked_at IS NULL AND u.is_active AND w.deleted_at IS NULL
       AND (k.expires_at IS NULL OR k.expires_at > statement_timestamp())
 """
 
@@ -46,6 +46,22 @@ class Principal:
     session_key: str = ""
     expires_at: datetime | None = None
     requests_per_minute: int | None = None
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Tell Django REST framework that this is somebody."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A logged-in user outside any workspace: to see which there are, and to open another."""
+
+    user_id: int
+    username: str
+    workspace: None = None
+    api_key_id: None = None
+    requests_per_minute: None = None
 
     @property
     def is_authenticated(self) -> bool:
@@ -79,12 +95,19 @@ def principal_by_key(digest: str) -> Principal | None:
 
 
 def principals_of_user(
-    *, user_id: int, slug: str = "", session_key: str = "", at_most: int = 2
+    *,
+    user_id: int,
+    slug: str = "",
+    workspace_id: uuid.UUID | None = None,
+    session_key: str = "",
+    at_most: int = 2,
 ) -> list[Principal]:
     """Return a user's memberships as principals: in the workspace named, or in any."""
-    memberships = Membership.objects.filter(user_id=user_id, user__is_active=True)
+    memberships = Membership.objects.at_work().filter(user_id=user_id)
     if slug:
         memberships = memberships.filter(workspace__slug=slug)
+    if workspace_id:
+        memberships = memberships.filter(workspace_id=workspace_id)
     rows = memberships.select_related("workspace", "user").order_by("id")[:at_most]
     return [
         Principal(

@@ -13,7 +13,8 @@ from pytest_django.fixtures import Settings
 from config.settings.mail import email_settings
 from tasks_app.actions.destination import resume_destination
 from tasks_app.delivery import post
-from tasks_app.delivery.post import owners, send_notices, wait_for_post
+from tasks_app.delivery.letter import owners
+from tasks_app.delivery.post import send_notices, wait_for_post
 from tasks_app.delivery.sweep import sweep
 from tasks_app.models import Circuit, Destination, Notice, NoticeKind, Role, Workspace
 from tests.support import factories
@@ -211,7 +212,7 @@ def test_one_notice_that_cannot_be_sent_keeps_no_other(
     workspace: Workspace, smtp: MailServer
 ) -> None:
     gone, silent = leave(workspace), factories.workspace()
-    Destination.objects.filter(pk=gone.destination_id).delete()
+    Destination.objects.filter(pk__in=[gone.destination_id]).delete()
     leave(silent)
     User.objects.create_user("nobody", "", "password")
     silent.memberships.update(user=User.objects.get(username="nobody"))

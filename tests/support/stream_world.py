@@ -14,7 +14,7 @@ from tasks_app.actions.session_store import SessionStore
 from tasks_app.actions.task import create_task
 from tasks_app.actions.workspace import create_workspace
 from tasks_app.events.cause import system
-from tasks_app.models import ApiKey, Membership, Workspace
+from tasks_app.models import ApiKey, Membership, Role, Workspace
 from tasks_app.security.api_keys import new_api_key
 
 
@@ -29,14 +29,16 @@ class Member:
     key: str
 
 
-def new_member(workspace: Workspace | None = None, **fields: Any) -> Member:
+def new_member(
+    workspace: Workspace | None = None, role: str = Role.VIEWER, **fields: Any
+) -> Member:
     """Make a user with a workspace (or in one) and a key."""
     user = User.objects.create_user(f"u-{secrets.token_hex(6)}", password="password")
     if workspace is None:
         workspace = create_workspace(slug=f"w-{secrets.token_hex(6)}", name="W", owner=user)
         membership = Membership.objects.get(workspace=workspace, user=user)
     else:
-        membership = Membership.objects.create(workspace=workspace, user=user, role="viewer")
+        membership = Membership.objects.create(workspace=workspace, user=user, role=role)
     new = new_api_key()
     key = ApiKey.objects.create(
         membership=membership, name="test", prefix=new.prefix, digest=new.digest, **fields

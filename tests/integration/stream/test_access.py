@@ -8,12 +8,15 @@ import pytest
 from django.contrib.auth.models import User
 from websockets.exceptions import InvalidStatus
 
-from tasks_app.actions.access import change_role, disable_user, remove_member, revoke_key
+from tasks_app.actions.account import disable_user
+from tasks_app.actions.api_key import revoke_key
+from tasks_app.actions.member import change_role, remove_member
 from tasks_app.actions.session_store import SessionStore
 from tasks_app.actions.stream_ticket import create_ticket
 from tasks_app.actions.workspace import create_workspace
 from tasks_app.models import ApiKey, Membership, Role, StreamTicket
 from tests.integration.stream.conftest import FRIEND
+from tests.support.factories import cause
 from tests.support.stream_client import bearer, close_of, events_from, next_frame, socket_to
 from tests.support.stream_process import StreamProcess
 from tests.support.stream_world import Member, new_member, new_session
@@ -65,7 +68,7 @@ def test_an_old_ticket_or_one_of_a_dead_key_opens_nothing(
     late, _ = create_ticket(membership_id=member.membership.pk)
     StreamTicket.objects.update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     orphan, _ = create_ticket(membership_id=member.membership.pk, api_key_id=member.api_key.pk)
-    revoke_key(workspace_id=member.workspace.pk, api_key_id=member.api_key.pk)
+    revoke_key(workspace_id=member.workspace.pk, api_key_id=member.api_key.pk, cause=cause())
     for ticket in (late, orphan):
         with socket_to(stream, f"ticket={ticket}") as socket:
             assert close_of(socket)[0] == 4501
@@ -135,11 +138,14 @@ def test_what_no_row_can_hold_is_unknown_and_not_a_reason_to_come_back(
 
 
 def _revoke(member: Member, session: str) -> None:
-    revoke_key(workspace_id=member.workspace.pk, api_key_id=member.api_key.pk)
+    revoke_key(workspace_id=member.workspace.pk, api_key_id=member.api_key.pk, cause=cause())
 
 
 def _remove(member: Member, session: str) -> None:
-    remove_member(workspace_id=member.workspace.pk, membership_id=member.membership.pk)
+    new_member(member.workspace, role=Role.OWNER)
+    remove_member(
+        workspace_id=member.workspace.pk, membership_id=member.membership.pk, cause=cause()
+    )
 
 
 def _disable(member: Member, session: str) -> None:
@@ -182,10 +188,16 @@ def test_a_key_that_expires_closes_its_stream(stream: StreamProcess, member: Mem
 
 
 def test_another_role_goes_on_reading(stream: StreamProcess, member: Member) -> None:
+    new_member(member.workspace, role=Role.OWNER)
     with socket_to(stream, headers=bearer(member.key)) as socket:
         next_frame(socket)
         membership = Membership.objects.get(pk=member.membership.pk)
-        change_role(workspace_id=member.workspace.pk, membership_id=membership.pk, role=Role.VIEWER)
+        change_role(
+            workspace_id=member.workspace.pk,
+            membership_id=membership.pk,
+            role=Role.VIEWER,
+            cause=cause(),
+        )
         socket.send('{"type": "ping"}')
         assert next_frame(socket) == {"type": "pong"}
 
@@ -208,7 +220,7 @@ def test_a_ticket_renews_in_place(stream: StreamProcess, member: Member) -> None
         for ticket, answer in [(second, "authenticated"), (second, "error"), (None, "error")]:
             socket.send(json.dumps({"type": "authenticate", "ticket": ticket}))
             assert next_frame(socket)["type"] == answer
-        revoke_key(workspace_id=member.workspace.pk, api_key_id=member.api_key.pk)
+        revoke_key(workspace_id=member.workspace.pk, api_key_id=member.api_key.pk, cause=cause())
         with pytest.raises(TimeoutError):
             next_frame(socket, 1.5)  # it lives on by its membership
         foreign, _ = create_ticket(membership_id=new_member().membership.pk)

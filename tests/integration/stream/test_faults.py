@@ -9,8 +9,9 @@ import redis
 from django.db import connection
 from pytest_django.fixtures import Settings
 
-from tasks_app.actions.access import revoke_key
+from tasks_app.actions.api_key import revoke_key
 from tasks_app.events.valkey import bell_client, breaker
+from tests.support.factories import cause
 from tests.support.servers import OwnServer, own_valkey
 from tests.support.stream_client import Recorder, bearer, close_of, next_frame, socket_to
 from tests.support.stream_process import StreamProcess, running_stream
@@ -98,7 +99,11 @@ def test_with_valkey_silent_all_goes_on_and_revocation_takes_seconds(
                 assert next_frame(late)["seq"] == 1
             until(lambda: fragile.ready()[1]["subscription"] == "silent", "it knows", 15)
             assert fragile.ready()[0] == 200
-            revoke_key(workspace_id=member.workspace.pk, api_key_id=leaving.api_key.pk)
+            revoke_key(
+                workspace_id=member.workspace.pk,
+                api_key_id=leaving.api_key.pk,
+                cause=cause(),
+            )
             assert close_of(socket, 10)[0] == 4502
         finally:
             valkey.server.thaw()
