@@ -78,7 +78,7 @@ class Undeliverable(Exception):
 
 
 def letter(notice: Notice) -> Letter:
-    """Return the mail as of now. Raises Undeliverable, and ObjectDoesNotExist where that is gone."""
+    """Return the mail as of now. Raises Undeliverable and ObjectDoesNotExist."""
     match notice.kind:
         case NoticeKind.INVITATION:
             return _invitation(notice)
