@@ -4,22 +4,44 @@
 The process that was started is the program itself afterwards, so that a signal reaches it.
 """
 
+import json
 import os
 import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 MANAGE: Final = str(Path(__file__).resolve().parent.parent / "manage.py")
 API_THREADS: Final = 4  # one core's worth of Django; more only queue for the interpreter
 PORT: Final = 8000
+NOTE: Final = Path(tempfile.gettempdir()) / "aftercommit-role.json"
 # Without its banner, and without its warning about root: `make up` does run as who started it.
 CELERY: Final = (
     *("-W", "ignore:You're running the worker with superuser privileges"),
     *("-m", "celery", "--quiet", "-A", "config"),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """What runs in this container, for whoever asks after its health."""
+
+    name: str
+    pid: int
+    host: str
+    port: int
+
+    @classmethod
+    def read(cls) -> "Role":
+        """Return what was noted; raises OSError or ValueError where nothing was."""
+        return cls(**json.loads(NOTE.read_text(encoding="utf-8")))
+
+    def note(self) -> None:
+        """Leave it for the health check."""
+        NOTE.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
 
 def api(*, host: str, port: int) -> tuple[str, ...]:
@@ -75,6 +97,7 @@ def become(arguments: Sequence[str]) -> None:
         parser.add_argument("--port", type=int, default=PORT)
         options = parser.parse_args(arguments[1:])
         command = BY_ROLE[role](options.host, options.port)
+        Role(name=role, pid=os.getpid(), host=options.host, port=options.port).note()
         os.environ["ROLE"] = role
     os.execv(sys.executable, (sys.executable, *command))  # noqa: S606 - there is no shell in it
 
