@@ -1,0 +1,133 @@
+"""Many changes of tasks in one transaction, all or nothing, in a handful of statements.
+
+Locks are taken in one order: the workspace's bulk lock, then the rows that exist by their ids, then
+external ids, then the head. Two bulks that take and give up the same external ids in turn would
+each wait for the other at the unique index, whatever order their rows are in; so of one workspace
+one bulk writes at a time. A single request holds at most one row and one external id before it
+asks for the head, so it can't close a circle.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import orjson
+from django.db import connection, transaction
+from django.db.models import Q
+
+from tasks_app.actions.bulk_plan import Done, Op, Operation, Plan
+from tasks_app.actions.taken import Taken, refused_where_taken
+from tasks_app.actions.task import EXTERNAL_ID_TAKEN
+from tasks_app.events.cause import Cause
+from tasks_app.events.record import lock_heads, record_events
+from tasks_app.events.snapshot import task_snapshot
+from tasks_app.models import Task, WorkspaceHead
+
+OPERATIONS_MAX: Final = 1000
+TRIES: Final = 3
+
+_UPDATE: Final = """
+    UPDATE task t
+    SET external_id = i.external_id, title = i.title, description = i.description,
+        status = i.status, priority = i.priority, assignee = i.assignee, due_at = i.due_at,
+        labels = i.labels, metadata = i.metadata, version = i.version, updated_at = i.updated_at
+    FROM jsonb_to_recordset(%s::jsonb) AS i(
+        id uuid, external_id text, title text, description text, status text, priority text,
+        assignee text, due_at timestamptz, labels text[], metadata jsonb, version integer,
+        updated_at timestamptz)
+    WHERE t.id = i.id
+"""
+
+
+def change_tasks(
+    *, workspace_id: uuid.UUID, operations: Sequence[Operation], cause: Cause
+) -> list[Done]:
+    """Carry out operations in their order; return what each came to.
+
+    Raises Invalid, its pointers naming operations, and StaleVersion where only versions are wrong;
+    then nothing is written.
+    """
+    with transaction.atomic():
+        _alone(workspace_id)
+        for left in reversed(range(TRIES)):
+            try:
+                with refused_where_taken(*EXTERNAL_ID_TAKEN), transaction.atomic():
+                    return _carried_out(workspace_id, operations, cause)
+            except Taken:  # by a single request since we looked: now it can be told by whom
+                if not left:
+                    raise
+    raise AssertionError("unreachable")
+
+
+def _alone(workspace_id: uuid.UUID) -> None:
+    """Wait until no other bulk of the workspace writes."""
+    digest = hashlib.sha256(f"bulk {workspace_id}".encode()).digest()
+    with connection.cursor() as cursor:
+        number = int.from_bytes(digest[:8], signed=True)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+
+
+def _carried_out(
+    workspace_id: uuid.UUID, operations: Sequence[Operation], cause: Cause
+) -> list[Done]:
+    tasks = {task.pk: task for task in _locked(workspace_id, operations)}
+    plan = Plan(workspace_id=workspace_id, cause=cause, tasks=tasks)
+    done = plan.carry_out(operations)
+    _write(plan)
+    _number(workspace_id, done)
+    _record(done)
+    return done
+
+
+def _locked(workspace_id: uuid.UUID, operations: Iterable[Operation]) -> Iterable[Task]:
+    """Lock, in the order of their ids, the tasks that are named and those whose name is wanted."""
+    ids, names = set(), set()
+    for one in operations:
+        ids.add(one.task_id)
+        names |= {one.external_id, one.fields.get("external_id")}
+    which = Q(pk__in=ids - {None}) | Q(external_id__in=names - {None})
+    tasks = Task.objects.in_workspace(workspace_id).with_sync().filter(which).order_by("pk")
+    return tasks.select_for_update(no_key=True, of=("self",))
+
+
+def _write(plan: Plan) -> None:
+    """Write what the tasks have become; names are given up before they are taken."""
+    if plan.deleted:
+        Task.objects.filter(pk__in=plan.deleted.keys()).delete()
+    if plan.renamed:
+        Task.objects.filter(pk__in=plan.renamed).update(external_id=None)
+    if plan.changed:
+        rows = orjson.dumps([task_snapshot(task) for task in plan.changed.values()]).decode()
+        with connection.cursor() as cursor:
+            cursor.execute(_UPDATE, [rows])
+    Task.objects.bulk_create(plan.created.values())
+
+
+def _number(workspace_id: uuid.UUID, done: Iterable[Done]) -> None:
+    """Tell later events of tasks that are made here the numbers that the log will give them."""
+    new = {one.task.pk for one in done if one.op is Op.CREATE}
+    later = [one for one in done if one.op is not Op.CREATE and one.task.pk in new]
+    if not later:
+        return
+    lock_heads([workspace_id])
+    number = WorkspaceHead.objects.values_list("task_number", flat=True).get(pk=workspace_id)
+    for one in done:
+        if one.op is Op.CREATE:
+            number += 1
+            one.task.number = number
+    for one in later:
+        one.shown["number"] = one.task.number
+
+
+def _record(done: Iterable[Done]) -> None:
+    told = [one for one in done if one.event is not None]
+    recorded = record_events([one.event for one in told if one.event is not None])
+    for one, row in zip(told, recorded, strict=True):
+        if one.op is Op.CREATE:
+            if one.task.number not in {None, row.number}:
+                raise RuntimeError("The log numbers tasks otherwise than was foretold.")
+            one.task.number = one.shown["number"] = row.number
+        one.task.sync_state = row.sync
+    for one in done:
+        one.shown["sync"] = one.task.sync_state
