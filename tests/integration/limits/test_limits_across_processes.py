@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
@@ -17,13 +17,17 @@ from tests.support.callers import api_key
 from tests.support.servers import own_valkey
 
 pytestmark = pytest.mark.django_db(transaction=True)
-FEW = {"RATE_LIMIT_PER_MINUTE": "1", "RATE_LIMIT_BURST": "20"}
 
 
 @pytest.fixture
 def key(transactional_db: None) -> str:
     workspace: Workspace = factories.workspace()
     return api_key(factories.member(workspace))[0]
+
+
+def strict_api(**environment: str) -> AbstractContextManager[int]:
+    """Run an api that lets twenty requests through at once, and one a minute."""
+    return api_server(RATE_LIMIT_PER_MINUTE="1", RATE_LIMIT_BURST="20", **environment)
 
 
 def ask(port: int, key: str, method: str = "GET") -> tuple[int, http.client.HTTPMessage]:
@@ -41,7 +45,7 @@ def test_exactly_the_burst_passes_however_many_processes_and_callers_there_are(k
     seen: Counter[int] = Counter()
     start = threading.Barrier(8)
     with ExitStack() as stack:
-        ports = [stack.enter_context(api_server(**FEW)) for _ in range(2)]
+        ports = [stack.enter_context(strict_api()) for _ in range(2)]
 
         def caller(number: int) -> None:
             start.wait(30)
@@ -73,7 +77,7 @@ def test_without_valkey_nobody_is_refused_and_one_request_pays_once(
 ) -> None:
     """The limit trips the breaker that the bells share: the commit after it waits no more."""
     assert callable(valkey)
-    with valkey() as url, api_server(REDIS_URL=url, **FEW) as port:
+    with valkey() as url, strict_api(REDIS_URL=url) as port:
         ask(port, key)
         time.sleep(2.1)  # the breaker closes again: the next one finds out anew
         began = time.monotonic()
@@ -88,7 +92,7 @@ def test_without_valkey_nobody_is_refused_and_one_request_pays_once(
 
 
 def test_a_valkey_that_comes_back_counts_again(key: str) -> None:
-    with own_valkey() as valkey, api_server(REDIS_URL=valkey.url, **FEW) as port:
+    with own_valkey() as valkey, strict_api(REDIS_URL=valkey.url) as port:
         assert "RateLimit" in ask(port, key)[1]
         valkey.server.kill()
         assert ask(port, key)[0] == 200

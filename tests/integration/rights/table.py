@@ -1,0 +1,78 @@
+"""What each route needs, said a second time: the contract's roles, not what a view says of itself.
+
+A route that is not in here fails `test_every_route_is_in_the_table`: add it with its capability, a
+body that is let through, and the status of its success.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks_app.access import Capability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """How to ask a route so that only rights decide, and what is answered then."""
+
+    needs: Capability
+    answers: int = 200
+    body: Any = None
+    query: str = ""
+    ids: Mapping[str, str] = field(default_factory=dict)  # path's name → another of the world's
+    stranger: int = 0  # what the owner of another workspace is answered; 0: 404 where ids are named
+
+
+READ, WRITE = Capability.READ, Capability.WRITE_TASKS
+SEND, CARRY = Capability.MANAGE_DESTINATIONS, Capability.MANAGE_DELIVERIES
+TITLE = {"title": "x"}
+WEBHOOK = {"name": "new", "url": "http://127.0.0.1:9/"}
+DEAD = {"delivery_id": "dead_delivery_id"}
+
+ROWS: dict[str, Row] = {
+    "GET tasks/": Row(needs=READ),
+    "POST tasks/": Row(needs=WRITE, body=TITLE, answers=201),
+    "GET tasks/{task_id}/": Row(needs=READ),
+    "PUT tasks/{task_id}/": Row(needs=WRITE, body=TITLE),
+    "PATCH tasks/{task_id}/": Row(needs=WRITE, body=TITLE),
+    "DELETE tasks/{task_id}/": Row(needs=WRITE, answers=204),
+    "GET tasks/{task_id}/events/": Row(needs=READ),
+    "GET tasks/by-external-id/{external_id}/": Row(needs=READ),
+    "PUT tasks/by-external-id/{external_id}/": Row(needs=WRITE, body=TITLE, stranger=201),
+    "DELETE tasks/by-external-id/{external_id}/": Row(needs=WRITE, answers=204),
+    "GET events/": Row(needs=READ),
+    "GET destinations/": Row(needs=READ),
+    "POST destinations/": Row(needs=SEND, body=WEBHOOK, answers=201),
+    "POST destinations/preview/": Row(needs=SEND, body={"mapping": "type"}),
+    "GET destinations/{destination_id}/": Row(needs=READ),
+    "PATCH destinations/{destination_id}/": Row(needs=SEND, body={"name": "other"}),
+    "DELETE destinations/{destination_id}/": Row(needs=SEND, answers=204),
+    "POST destinations/{destination_id}/test/": Row(needs=SEND, answers=202),
+    "POST destinations/{destination_id}/pause/": Row(needs=SEND),
+    "POST destinations/{destination_id}/resume/": Row(needs=SEND),
+    "POST destinations/{destination_id}/rotate-secret/": Row(needs=SEND),
+    "POST destinations/{destination_id}/replay/": Row(
+        needs=CARRY, body={"from_seq": 1}, answers=202
+    ),
+    "GET destinations/{destination_id}/deliveries/": Row(needs=READ),
+    "GET destinations/{destination_id}/deliveries/digest/": Row(needs=READ),
+    "GET replays/": Row(needs=READ),
+    "GET replays/{replay_id}/": Row(needs=READ),
+    "POST replays/{replay_id}/cancel/": Row(needs=CARRY),
+    "GET deliveries/": Row(needs=READ),
+    "GET deliveries/{delivery_id}/": Row(needs=READ),
+    "POST deliveries/{delivery_id}/retry/": Row(needs=CARRY, ids=DEAD),
+    "POST deliveries/{delivery_id}/cancel/": Row(needs=CARRY),
+    "POST stream/ticket/": Row(needs=READ, answers=201),
+}
+
+#: Beside the API: who asks these is let in by something else, said here.
+BESIDE: dict[str, str] = {
+    "healthz": "nothing but whether it is alive",
+    "readyz": "nothing but what is up",
+    "api/schema/": "the same for everybody",
+    "api/docs/": "the same for everybody",
+    "api/auth/login/": "how one gets in",
+    "api/auth/logout/": "ends one's own session",
+}
+ADMIN = "admin/"

@@ -1,0 +1,147 @@
+"""Every route x everybody: what each is answered follows from the roles, and from nothing else."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from tests.integration.rights import table, world
+from tests.integration.rights.table import ROWS, Row
+from tests.integration.rights.world import SECRET, World
+from tests.support import factories
+from tests.support.callers import Answer, Caller
+from tests.support.routes import Route, api_routes, other_paths
+
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(180)]
+Wrong = list[str]
+
+
+@pytest.fixture
+def alices(db: None) -> World:
+    return world.build()
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """Let nothing of a call stay, so that the next one finds the same world."""
+    here = transaction.savepoint()
+    try:
+        yield
+    finally:
+        transaction.savepoint_rollback(here)
+
+
+def ask(who: Caller, route: Route, row: Row, alices: World) -> Answer:
+    """Ask for what is Alice's."""
+    named = {name: alices.ids[row.ids.get(name, name)] for name in route.names}
+    return who.call(route.method, route.path.format(**named) + row.query, row.body)
+
+
+def walk(judge: Callable[[Route, Row], Wrong]) -> Wrong:
+    """Put every route before a judge; return all complaints."""
+    return [wrong for route in api_routes() for wrong in judge(route, ROWS[str(route)])]
+
+
+def test_every_route_is_in_the_table_and_declares_what_the_table_says() -> None:
+    declared = {
+        str(route): getattr(route.view, "capabilities", {}).get(route.action)
+        for route in api_routes()
+    }
+    assert declared == {route: row.needs for route, row in ROWS.items()}
+
+
+def test_every_role_and_scope_may_do_what_the_table_of_rights_grants(alices: World) -> None:
+    everybody = world.members(alices.workspace)
+
+    def judge(route: Route, row: Row) -> Wrong:
+        wrong = []
+        before = alices.fingerprint()
+        for who in everybody:
+            expected = row.answers if row.needs in who.granted else 403
+            with undone():
+                answer = ask(who.caller, route, row, alices)
+                if answer.status != expected:
+                    wrong.append(f"{route}: {who.name}: {answer.status}, not {expected}")
+                if expected == 403 and alices.fingerprint() != before:
+                    wrong.append(f"{route}: {who.name}: refused, and has changed something")
+        return wrong
+
+    assert walk(judge) == []
+
+
+def test_nothing_of_one_workspace_is_seen_or_touched_from_another(alices: World) -> None:
+    others = world.strangers(alices.workspace)
+
+    def judge(route: Route, row: Row) -> Wrong:
+        wrong = []
+        before = alices.fingerprint()
+        for name, who in others.items():
+            known = row.stranger or (404 if route.names else row.answers)
+            expected = 404 if name.startswith("login") else known
+            with undone():
+                answer = ask(who, route, row, alices)
+                if answer.status != expected:
+                    wrong.append(f"{route}: {name}: {answer.status}, not {expected}")
+                if expected != 404 and tells(answer, alices, route):
+                    wrong.append(f"{route}: {name}: shows what is not theirs")
+                if alices.fingerprint() != before:
+                    wrong.append(f"{route}: {name}: has changed something")
+        return wrong
+
+    assert walk(judge) == []
+
+
+def tells(answer: Answer, alices: World, route: Route) -> bool:
+    """Tell whether something of Alice's is in an answer, but for what the caller named."""
+    hers = {SECRET, *alices.ids.values()} - {alices.ids[name] for name in route.names}
+    shown = answer.raw.decode() + str(answer.headers)
+    return any(one in shown for one in hers)
+
+
+def test_what_is_another_s_looks_like_what_does_not_exist(alices: World) -> None:
+    """Or an id could be guessed by the difference."""
+    stranger = world.strangers(alices.workspace)["key"]
+    none = World(alices.workspace, {name: "0" * 8 + id_[8:] for name, id_ in alices.ids.items()})
+
+    def judge(route: Route, row: Row) -> Wrong:
+        with undone():
+            theirs = ask(stranger, route, row, alices)
+            nobodys = ask(stranger, route, row, none)
+        if theirs.status != 404:
+            return []
+        same = theirs.body | {"instance": ""} == nobodys.body | {"instance": ""}
+        return [] if same else [f"{route}: differs"]
+
+    assert walk(judge) == []
+
+
+def test_credentials_that_have_ended_open_nothing(alices: World) -> None:
+    everybody = world.nobodies(alices.workspace)
+
+    def judge(route: Route, row: Row) -> Wrong:
+        before = alices.fingerprint()
+        answers = {name: ask(who, route, row, alices) for name, who in everybody.items()}
+        wrong = [f"{route}: {name}: {a.status}" for name, a in answers.items() if a.status != 401]
+        wrong += [
+            f"{route}: {name}: no challenge"
+            for name, a in answers.items()
+            if not a.headers.get("WWW-Authenticate", "").startswith('Bearer realm="aftercommit"')
+        ]
+        return wrong + ([f"{route}: changed"] if alices.fingerprint() != before else [])
+
+    assert walk(judge) == []
+
+
+def test_every_address_beside_the_api_is_known_and_the_admin_s_are_closed(db: None) -> None:
+    beside = other_paths()
+    assert {path for path in beside if not path.startswith(table.ADMIN)} == set(table.BESIDE)
+    member = Client(raise_request_exception=False)
+    member.force_login(factories.user("alice"))
+    for path in sorted(beside):
+        if path.startswith(table.ADMIN):
+            for client in (Client(), member):
+                closed = client.get("/" + path.replace("{", "").replace("}", ""))
+                assert SECRET not in closed.content.decode()
+                assert closed.status_code in {302, 404} or "login" in path, path
