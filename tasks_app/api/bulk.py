@@ -63,11 +63,10 @@ class OperationField(serializers.Field[Any, Any, Any, Any]):
         if not isinstance(data, Mapping):
             raise ValidationError("An operation must be a JSON object.", "not_an_object")
         op = data.get("op")
-        reader = READERS.get(op) if isinstance(op, str) else None
-        if reader is None:
+        if not isinstance(op, str) or op not in READERS:
             wrong = ErrorDetail("op must be create, update or delete.", "invalid_choice")
             raise ValidationError({"op": [wrong]})
-        return _operation(Op(op), *_read(reader, data))
+        return _operation(Op(op), *_read(READERS[op], data))
 
 
 READERS: Final[Mapping[str, StrictSerializer]] = {
