@@ -1,10 +1,9 @@
 """Many changes of tasks in one transaction, all or nothing, in a handful of statements.
 
 Locks are taken in one order: the workspace's bulk lock, then the rows that exist by their ids, then
-external ids, then the head. Two bulks that take and give up the same external ids in turn would
-each wait for the other at the unique index, whatever order their rows are in; so of one workspace
-one bulk writes at a time. A single request holds at most one row and one external id before it
-asks for the head, so it can't close a circle.
+external ids, then the head. Two bulks that take the same external ids in turn would each wait for
+the other at the unique index; so of one workspace one bulk writes at a time. A single request holds
+at most one row and one external id before it asks for the head, so it can't close a circle.
 """
 
 import hashlib
