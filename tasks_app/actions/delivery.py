@@ -17,6 +17,7 @@ from tasks_app.events.record import lock_heads, record_events
 from tasks_app.events.turn import mend_chains, move_on
 from tasks_app.exceptions import NotCancellable, NotFound, NotRetryable
 from tasks_app.models import OPEN_STATES, Delivery, DeliveryState
+from tasks_app.models.destination import DestinationMode
 
 BY_HAND = "retry"
 RETRYABLE = {DeliveryState.DEAD, DeliveryState.CANCELLED}
@@ -30,11 +31,14 @@ def retry_delivery(*, workspace_id: uuid.UUID, delivery_id: uuid.UUID, cause: Ca
     It goes before later ones of its task that have not gone yet, and after one in flight. As
     later ones may have arrived, it carries ``webhook-replay``. What was cancelled because the
     chain broke here waits behind it again; what is itself behind one that has ended otherwise
-    goes all the same, as a person decided so. Raises NotFound and NotRetryable.
+    goes all the same, as a person decided so. Raises NotFound and NotRetryable, which is also
+    what becomes of an older state at a destination of mode latest while a newer one is under way.
     """
     delivery = _locked(workspace_id, delivery_id)
     if delivery.state not in RETRYABLE or delivery.destination.deleted_at is not None:
         raise NotRetryable
+    if delivery.destination.mode == DestinationMode.LATEST and _is_outdated(delivery):
+        raise NotRetryable("A newer state of its task is under way, and only that is wanted.")
     state = DeliveryState.WAITING if delivery.task_id else DeliveryState.PENDING
     Delivery.objects.filter(pk=delivery.pk).update(
         state=state,
@@ -71,6 +75,16 @@ def _locked(workspace_id: uuid.UUID, delivery_id: uuid.UUID) -> Delivery:
     if locked is None:
         raise NotFound
     return locked
+
+
+def _is_outdated(delivery: Delivery) -> bool:
+    """Tell whether a newer state of its task is under way to the same destination."""
+    newer = Delivery.objects.filter(
+        destination_id=delivery.destination_id,
+        task_id=delivery.task_id,
+        event_seq__gt=delivery.event_seq,
+    )
+    return delivery.task_id is not None and newer.unfinished().exists()
 
 
 def _still_behind(delivery: Delivery) -> uuid.UUID | None:

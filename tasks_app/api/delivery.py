@@ -45,6 +45,9 @@ class DeliverySerializer(serializers.Serializer[Any]):
     behind = serializers.UUIDField(
         allow_null=True, help_text="The delivery before it in a chain, which must succeed first."
     )
+    superseded_by = serializers.UUIDField(
+        allow_null=True, help_text="The delivery of the newer state that went instead."
+    )
     created_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
 
@@ -151,6 +154,7 @@ def _told(delivery: Delivery, twin: str | None) -> dict[str, Any]:
         "event_type": delivery.event_type,
         "message_id": message_id(delivery.message_id),
         "behind": str(delivery.behind) if delivery.behind else None,
+        "superseded_by": str(delivery.superseded_by) if delivery.superseded_by else None,
         "created_at": moment(delivery.created_at),
         "ended_at": moment(delivery.ended_at),
     }

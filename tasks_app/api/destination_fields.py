@@ -16,7 +16,12 @@ from tasks_app.connectors.registry import methods
 from tasks_app.events.catalogue import SUBSCRIBABLE
 from tasks_app.events.snapshot import moment
 from tasks_app.models import CircuitState, Destination, DestinationState
-from tasks_app.models.destination import SignatureScheme, default_events, default_retry_schedule
+from tasks_app.models.destination import (
+    DestinationMode,
+    SignatureScheme,
+    default_events,
+    default_retry_schedule,
+)
 from tasks_app.queries.backlog import Backlog
 from tasks_app.security.masking import MASK
 
@@ -79,6 +84,11 @@ class DestinationSerializer(StrictSerializer):
         allow_null=True,
         help_text="A destination that must have an event before this one gets it.",
     )
+    mode = Word(
+        choices=DestinationMode.values,
+        default=DestinationMode.EVERY,
+        help_text="latest: of several states of a task that wait, only the newest is sent.",
+    )
     max_concurrency = WholeNumber(min_value=1, max_value=100, default=10)
     rate_limit = RateLimit(
         default=None, allow_null=True, help_text="What is over it waits and spends no attempt."
@@ -136,6 +146,7 @@ def told_destination(destination: Destination, backlog: Backlog) -> dict[str, An
         "old_public_key": destination.old_public_key or None,
         "events": destination.events,
         "after": str(destination.after) if destination.after else None,
+        "mode": destination.mode,
         "max_concurrency": destination.max_concurrency,
         "rate_limit": destination.rate_limit,
         "timeout": destination.timeout,

@@ -20,10 +20,11 @@ from django.db.models.functions import Now, Random, RowNumber
 
 from tasks_app.delivery.away import is_away
 from tasks_app.events.catalogue import EventType
+from tasks_app.events.cause import behalf_of
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
 from tasks_app.events.progress import progress_event, replay_cause
 from tasks_app.events.record import NewEvent, lock_heads, record_events
-from tasks_app.events.turn import move_on
+from tasks_app.events.turn import move_on, thin_out
 from tasks_app.models import (
     OPEN_STATES,
     Circuit,
@@ -156,7 +157,9 @@ def _make(replay: Replay) -> list[NewEvent]:
     lock_heads([replay.workspace_id])
     firsts = deliveries_of(MAKE, [replay.pk, KINDS, LOOK, STEP, ROOM, AHEAD])
     replay.refresh_from_db(fields=["cursor", "made", "skipped", "next_at"])
-    return _told(replay, firsts, EventType.TASK_SYNC_SCHEDULED)
+    pairs = {(one.destination_id, one.task_id) for one in firsts if one.task_id}
+    thinned = thin_out(pairs, cause=behalf_of(replay_cause(replay), "delivery"))
+    return [*_told(replay, firsts, EventType.TASK_SYNC_SCHEDULED), *thinned]
 
 
 def _cancel_waiting(replay: Replay) -> tuple[bool, list[NewEvent]]:

@@ -6,9 +6,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why an event exists. ``name`` is what people read; ``id`` finds the member or key."""
+    """Why an event exists. ``name`` is what people read; ``id`` finds the member, key or schedule."""
 
-    kind: Literal["user", "api_key", "system"]
+    kind: Literal["user", "api_key", "schedule", "system"]
     name: str
     id: str = ""
     request_id: str = ""
@@ -21,5 +21,12 @@ class Cause:
 
 
 def system(name: str) -> Cause:
-    """Return the cause of what nobody asked for: the engine, a sweep, a schedule."""
+    """Return the cause of what nobody asked for: the engine, a sweep."""
     return Cause(kind="system", name=name)
+
+
+def behalf_of(cause: Cause, name: str) -> Cause:
+    """Return the engine as the actor, in the request and the trace of what made it act."""
+    return Cause(
+        kind="system", name=name, request_id=cause.request_id, traceparent=cause.traceparent
+    )

@@ -12,7 +12,7 @@ from django.db import connection
 
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
-from tasks_app.events.record import NewEvent
+from tasks_app.events.new_event import NewEvent
 from tasks_app.events.snapshot import (
     delivery_snapshot,
     destination_snapshot,

@@ -2,7 +2,7 @@
 
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
-from tasks_app.events.record import NewEvent
+from tasks_app.events.new_event import NewEvent
 from tasks_app.events.snapshot import destination_snapshot, replay_snapshot
 from tasks_app.models import Destination, Replay
 

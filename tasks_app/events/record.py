@@ -2,43 +2,46 @@
 
 `record_events()` is the last statement of a transaction: it takes the workspace's head, which
 every writer of the workspace shares, and keeps it until the commit that follows at once.
+
+Where a destination of mode ``latest`` now has more than one state of a task before it, the older
+ones end here as well, and the log tells of them right after what has displaced them.
 """
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from django.db import connection
 
 from tasks_app.events.catalogue import DELIVERED, EventType
-from tasks_app.events.cause import Cause
+from tasks_app.events.cause import behalf_of
 from tasks_app.events.commit_hook import ring_after_commit
-from tasks_app.models import uuid7
+from tasks_app.events.new_event import NewEvent
+from tasks_app.events.turn import thin_out
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
-    """What is to be told. ``only`` narrows the fan-out to one destination (a ping)."""
-
-    workspace_id: uuid.UUID
-    type: EventType
-    cause: Cause
-    data: dict[str, Any]
-    task_id: uuid.UUID | None = None
-    only: uuid.UUID | None = None
-    urgent: bool = False
-    id: uuid.UUID = field(default_factory=uuid7)
+__all__ = [
+    "NewEvent",
+    "Recorded",
+    "lock_free_heads",
+    "lock_heads",
+    "record_event",
+    "record_events",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Where an event stands in its log; ``number`` only for a task that it creates."""
+    """Where an event stands in its log; ``number`` only for a task that it creates.
+
+    ``crowded`` are the destinations of mode latest at which an older state of its task waits.
+    """
 
     seq: int
     number: int | None
     sync: str | None
+    crowded: Sequence[uuid.UUID] = ()
 
 
 def record_event(event: NewEvent) -> Recorded:
@@ -57,13 +60,29 @@ def record_events(events: Sequence[NewEvent]) -> list[Recorded]:
         raise RuntimeError("record_events() must run inside the transaction it tells of.")
     items = orjson.dumps([_item(event) for event in events]).decode()
     with connection.cursor() as cursor:
-        cursor.execute("SELECT seq, number, sync FROM aftercommit_record(%s::jsonb)", [items])
+        cursor.execute(
+            "SELECT seq, number, sync, crowded FROM aftercommit_record(%s::jsonb)", [items]
+        )
         recorded = [Recorded(*row) for row in cursor.fetchall()]
     if len(recorded) != len(events):
         raise RuntimeError("A workspace without a head: create it with create_workspace().")
     for event, row in zip(events, recorded, strict=True):
         ring_after_commit(event.workspace_id, row.seq, deliver=event.type in DELIVERED)
+    record_events(_superseded(events, recorded))
     return recorded
+
+
+def _superseded(events: Sequence[NewEvent], recorded: Sequence[Recorded]) -> list[NewEvent]:
+    """End what these events have displaced; return what is to be told of it."""
+    crowds = [
+        (event, there)
+        for event, row in zip(events, recorded, strict=True)
+        for there in row.crowded or ()
+    ]
+    if not crowds:
+        return []
+    pairs = {(there, event.task_id) for event, there in crowds if event.task_id}
+    return thin_out(pairs, cause=behalf_of(crowds[0][0].cause, "delivery"))
 
 
 def lock_heads(workspace_ids: Iterable[uuid.UUID]) -> None:

@@ -2,7 +2,8 @@
 
 Of one task and one destination the first delivery that has not ended has its turn, unless it comes
 behind another destination's delivery of the same event: then not before that has succeeded, and
-never where that ended otherwise.
+never where that ended otherwise. At a destination of mode ``latest`` the newest state that may go
+takes the place of those that wait before it.
 """
 
 import uuid
@@ -11,10 +12,12 @@ from collections.abc import Iterable, Sequence
 from django.db import connection
 
 from tasks_app.events.catalogue import EventType
-from tasks_app.events.cause import system
+from tasks_app.events.cause import Cause, system
+from tasks_app.events.new_event import NewEvent
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
-from tasks_app.events.record import NewEvent
-from tasks_app.models import Delivery
+from tasks_app.models import Delivery, DeliveryState
+
+Pair = tuple[uuid.UUID, uuid.UUID]  # a destination and a task
 
 
 def move_on(deliveries: Sequence[Delivery]) -> list[NewEvent]:
@@ -22,21 +25,41 @@ def move_on(deliveries: Sequence[Delivery]) -> list[NewEvent]:
 
     Called in the same transaction, with the heads of their workspaces locked (see lock_heads),
     before the events that tell of it: their `sync` counts the deliveries as they stand then.
-    Returns the events of what was cancelled because its chain is broken, to be recorded.
+    Returns the events of what ended by that, to be recorded: cancelled because its chain is
+    broken, or superseded because a newer state waits at a destination of mode latest.
     """
     if not deliveries:
         return []
-    pairs = list({(one.destination_id, one.task_id) for one in deliveries if one.task_id})
-    broken = deliveries_of(
+    pairs = {(one.destination_id, one.task_id) for one in deliveries if one.task_id}
+    return _ended_events(_moved_on([one.pk for one in deliveries], pairs), system("delivery"))
+
+
+def thin_out(pairs: Iterable[Pair], *, cause: Cause) -> list[NewEvent]:
+    """End the older states that wait in these queues, where the destination wants only the newest.
+
+    The heads are locked. Returns the events that tell of it, to be recorded.
+    """
+    return _ended_events(_moved_on([], pairs), cause)
+
+
+def _moved_on(told: Sequence[uuid.UUID], pairs: Iterable[Pair]) -> list[Delivery]:
+    listed = list(pairs)
+    return deliveries_of(
         "SELECT * FROM aftercommit_move_on(%s::uuid[], %s::uuid[], %s::uuid[])",
-        [
-            [one.pk for one in deliveries],
-            [destination for destination, _ in pairs],
-            [task for _, task in pairs],
-        ],
+        [told, [destination for destination, _ in listed], [task for _, task in listed]],
     )
-    kind, cause = EventType.TASK_SYNC_CANCELLED, system("chain")
-    return outcome_events([Told(delivery=one, type=kind, cause=cause) for one in broken])
+
+
+def _ended_events(ended: Sequence[Delivery], cause: Cause) -> list[NewEvent]:
+    """Tell of what ended by itself: superseded on its forerunner's behalf, or with its chain."""
+    told = []
+    for one in ended:
+        if one.state == DeliveryState.SUPERSEDED:
+            told.append(Told(delivery=one, type=EventType.TASK_SYNC_SUPERSEDED, cause=cause))
+        else:
+            chain = system("chain")
+            told.append(Told(delivery=one, type=EventType.TASK_SYNC_CANCELLED, cause=chain))
+    return outcome_events(told)
 
 
 def mend_chains(revived: Iterable[Delivery], *, mark: str) -> list[Delivery]:
@@ -50,7 +73,7 @@ def mend_chains(revived: Iterable[Delivery], *, mark: str) -> list[Delivery]:
     )
 
 
-def give_turns_to(pairs: Iterable[tuple[uuid.UUID, uuid.UUID]]) -> None:
+def give_turns_to(pairs: Iterable[Pair]) -> None:
     """Give the turn in the queues of these (destination, task) pairs. The heads are locked."""
     listed = list(pairs)
     if not listed:

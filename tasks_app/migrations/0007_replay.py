@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 import tasks_app.models.ids
 
 FOLDER = Path(__file__).parent / "sql"
-SQL = [(FOLDER / name).read_text(encoding="utf-8") for name in ("0007_chains.sql", "0007_replay.sql")]
+SQL = [(FOLDER / f"0007_{name}.sql").read_text("utf-8") for name in ("chains", "replay")]
 STATES = [(word, word.capitalize()) for word in ("running", "waiting", "done", "cancelled")]
 
 
@@ -21,6 +21,13 @@ class Migration(migrations.Migration):
             model_name="destination",
             name="after",
             field=models.UUIDField(blank=True, null=True),
+        ),
+        migrations.AddField(
+            model_name="destination",
+            name="mode",
+            field=models.CharField(
+                choices=[("every", "Every"), ("latest", "Latest")], default="every", max_length=6
+            ),
         ),
         migrations.AddField(
             model_name="delivery", name="behind", field=models.UUIDField(null=True)

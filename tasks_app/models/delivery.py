@@ -66,6 +66,8 @@ class Delivery(models.Model):
     error = models.CharField(max_length=40, blank=True, default="")
     #: The delivery of the same event to the destination that this one comes after, or none.
     behind = models.UUIDField(null=True)
+    #: The newer state of its task that went instead (mode latest), or none.
+    superseded_by = models.UUIDField(null=True)
     #: Sent with ``webhook-replay`` where set: the order of its task no longer holds for it.
     replay = models.CharField(max_length=64, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=timezone.now)

@@ -32,6 +32,13 @@ class DestinationState(models.TextChoices):
     AUTO_PAUSED = "auto_paused"
 
 
+class DestinationMode(models.TextChoices):
+    """What is sent of a task of which several states wait: each of them, or only the newest."""
+
+    EVERY = "every"
+    LATEST = "latest"
+
+
 class SignatureScheme(models.TextChoices):
     """How webhooks are signed (Standard Webhooks): shared secret, ed25519 key, or both at once."""
 
@@ -76,6 +83,9 @@ class Destination(models.Model):
     sealed_old_signing_key = models.TextField(blank=True, default="", editable=False)
     old_secret_expires_at = models.DateTimeField(null=True, editable=False)
     events = ArrayField(models.CharField(max_length=40), default=default_events)
+    mode = models.CharField(
+        max_length=6, choices=DestinationMode.choices, default=DestinationMode.EVERY
+    )
     max_concurrency = models.PositiveSmallIntegerField(default=10)
     #: {"requests": n, "seconds": s}: at most n in any s seconds, over all workers.
     rate_limit = models.JSONField(null=True, blank=True)
@@ -117,7 +127,17 @@ class Destination(models.Model):
                 name="destination_signature_known",
             ),
             models.CheckConstraint(
+                condition=models.Q(mode__in=DestinationMode.values), name="destination_mode_known"
+            ),
+            models.CheckConstraint(
                 condition=models.Q(max_concurrency__gte=1), name="destination_sends_something"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False),
+                name="destination_deleted",
             ),
         ]
 

@@ -17,8 +17,11 @@ $$;
 -- after the head is locked: what another transaction of this workspace committed while we
 -- waited is seen. So deliveries are inserted, ended and promoted as if by one writer, and
 -- `seq` is dense and in commit order.
+--
+-- `crowded` names the destinations of mode latest at which what was queued stands behind something
+-- older: the caller thins them out (aftercommit_move_on), so that all others need not be asked.
 CREATE FUNCTION aftercommit_record(items jsonb)
-RETURNS TABLE (item integer, seq bigint, number bigint, sync text)
+RETURNS TABLE (item integer, seq bigint, number bigint, sync text, crowded uuid[])
 LANGUAGE plpgsql
 -- A plan made while a table was still small must not scan it once it has grown.
 SET enable_seqscan = off AS $$
@@ -57,7 +60,7 @@ BEGIN
         FROM listed l JOIN raised h ON h.workspace_id = l.workspace
     ), wanted AS MATERIALIZED (
         -- 2. Fan out: who wants which event.
-        SELECT n.*, d.id AS destination, d.after, aftercommit_uuid7() AS delivery,
+        SELECT n.*, d.id AS destination, d.after, d.mode, aftercommit_uuid7() AS delivery,
                row_number() OVER (PARTITION BY d.id ORDER BY n.ord) AS nth,
                n.task IS NOT NULL AND row_number()
                    OVER (PARTITION BY d.id, n.task ORDER BY n.ord) > 1 AS behind
@@ -88,13 +91,19 @@ BEGIN
                chain.delivery
         FROM wanted w JOIN counted c ON c.destination_id = w.destination
         LEFT JOIN wanted chain ON chain.destination = w.after AND chain.ord = w.ord
-        RETURNING destination_id, task_id, sequence, state, failures
+        RETURNING id, destination_id, task_id, sequence, state, failures
+    ), crowd AS (
+        SELECT w.ord, array_agg(w.destination) AS destinations
+        FROM wanted w JOIN queued q ON q.id = w.delivery
+        WHERE w.mode = 'latest' AND q.state = 'waiting' AND w.task IS NOT NULL
+        GROUP BY w.ord
     ), named AS (
         UPDATE task t SET number = n.number FROM numbered n
         WHERE n.is_new AND t.id = n.task
         RETURNING t.id
     ), newest AS (
-        -- 3. `sync` of each task told of: the worst over each destination's newest delivery.
+        -- 3. `sync` of each task told of: the worst over each destination's newest delivery
+        --    (what was superseded stands for nothing: another brings the state).
         SELECT DISTINCT ON (x.task_id, x.destination_id) x.task_id, x.state, x.failures
         FROM (
             SELECT q.task_id, q.destination_id, q.sequence, q.state, q.failures FROM queued q
@@ -106,7 +115,7 @@ BEGIN
                 FROM delivery o WHERE o.task_id = told.task OFFSET 0) o
             JOIN destination d ON d.id = o.destination_id AND d.deleted_at IS NULL
         ) x
-        WHERE x.task_id IS NOT NULL
+        WHERE x.task_id IS NOT NULL AND x.state <> 'superseded'
         ORDER BY x.task_id, x.destination_id, x.sequence DESC
     ), judged AS (
         SELECT t.task, t.workspace, (ARRAY['failed', 'retrying', 'scheduled', 'synced', 'none'])[
@@ -145,8 +154,9 @@ BEGIN
         JOIN jsonb_array_elements(items) WITH ORDINALITY r(i, ord) ON r.ord = n.ord
         LEFT JOIN judged j ON j.task = n.task
     )
-    SELECT n.ord, n.seq, n.number, j.state
-    FROM numbered n LEFT JOIN judged j ON j.task = n.task ORDER BY n.ord;
+    SELECT n.ord, n.seq, n.number, j.state, c.destinations
+    FROM numbered n LEFT JOIN judged j ON j.task = n.task LEFT JOIN crowd c ON c.ord = n.ord
+    ORDER BY n.ord;
 END
 $$;
 

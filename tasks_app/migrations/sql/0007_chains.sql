@@ -20,7 +20,8 @@ $$;
 
 -- Chains: after deliveries have ended, those that come behind them in other destinations go, or
 -- are cancelled with all that comes behind them in turn. Then the turns of every queue that was
--- touched. The caller holds the heads; what is returned was cancelled here, to be told of.
+-- touched, thinned out before where its destination wants only the newest. The caller holds the
+-- heads; what is returned was cancelled or superseded here, to be told of.
 CREATE FUNCTION aftercommit_move_on(told uuid[], destinations uuid[], tasks uuid[])
 RETURNS SETOF delivery LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
@@ -52,6 +53,7 @@ BEGIN
         SELECT coalesce(array_agg(c.id), '{}') INTO ended FROM cancelled c;
         broken := broken || ended;
     END LOOP;
+    RETURN QUERY SELECT s.* FROM aftercommit_supersede(destinations, tasks) s;
     PERFORM aftercommit_give_turns(destinations, tasks);
     RETURN QUERY SELECT d.* FROM unnest(broken) b(id) JOIN delivery d ON d.id = b.id;
 END

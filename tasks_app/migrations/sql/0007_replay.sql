@@ -19,15 +19,21 @@ $$;
 
 -- The chosen events of one task, each with its newest delivery to the destination: one with an end,
 -- one that is under way (which is left alone), or none (it was not there yet, or did not want it).
+-- A destination of mode latest gets the newest of them, unless a newer one still is under way.
 CREATE FUNCTION aftercommit_replay_chosen(job replay, kinds text[], task uuid, first bigint)
 RETURNS TABLE (seq bigint, type text, newest uuid, message_id uuid, under_way boolean)
 LANGUAGE sql STABLE AS $$
     SELECT m.seq, m.type::text, n.id, n.message_id,
            coalesce(n.state IN ('waiting', 'pending', 'leased'), false)
+           OR x.mode = 'latest' AND EXISTS (
+               SELECT 1 FROM delivery o
+               WHERE o.destination_id = job.destination_id AND o.task_id BETWEEN task AND task
+                 AND o.state IN ('waiting', 'pending', 'leased') AND o.event_seq > m.seq
+               ORDER BY o.task_id, o.sequence OFFSET 0)
     FROM (
         SELECT m.seq, m.type, m.at FROM event m
         WHERE m.task_id = task AND m.seq BETWEEN first AND job.to_seq AND m.type = ANY (kinds)
-        ORDER BY m.seq OFFSET 0) m
+        ORDER BY m.seq DESC OFFSET 0) m
     JOIN destination x ON x.id = job.destination_id
     LEFT JOIN LATERAL (
         SELECT n.id, n.message_id, n.state FROM delivery n
@@ -41,6 +47,9 @@ LANGUAGE sql STABLE AS $$
           WHEN n.id IS NULL THEN
               job.events IS NOT NULL OR x.events && ARRAY['*', m.type]::varchar[]
           ELSE true END
+    ORDER BY m.seq DESC
+    LIMIT CASE (SELECT d.mode FROM destination d WHERE d.id = job.destination_id)
+        WHEN 'latest' THEN 1 END
 $$;
 
 -- How far one look at the log reaches.
