@@ -52,6 +52,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "DestinationState": "tasks_app.models.DestinationState",
         "CircuitState": "tasks_app.models.CircuitState",
         "DeliveryState": "tasks_app.models.DeliveryState",
+        "Role": "tasks_app.models.Role",
+        "KeyScope": "tasks_app.models.Scope",
+        "InvitationState": "tasks_app.api.invitation.STATES",
         "ReplayState": "tasks_app.models.ReplayState",
     },
     "POSTPROCESSING_HOOKS": [

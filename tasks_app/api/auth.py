@@ -1,6 +1,6 @@
 """Who is asking: a bearer key, which decides the workspace, or a session, which may name one."""
 
-from typing import cast
+from typing import Any, TypeVar, cast
 
 from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
@@ -8,11 +8,14 @@ from rest_framework.request import Request
 
 from tasks_app.api.errors import REALM
 from tasks_app.api.throttles import limit_principal
+from tasks_app.api.workspace_auth import account_or_member
 from tasks_app.exceptions import FieldError, Invalid
-from tasks_app.queries.principal import Principal, principal_by_key, principals_of_user
+from tasks_app.queries.principal import Account, Principal, principal_by_key, principals_of_user
 from tasks_app.security.api_keys import digest
 
 WORKSPACE_HEADER = "X-Workspace"
+
+Asking = TypeVar("Asking", Principal, Account | Principal)
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -39,13 +42,15 @@ class ApiKeyAuthentication(BaseAuthentication):
 class WorkspaceSessionAuthentication(SessionAuthentication):
     """A logged-in user in their only workspace, or in the one that the request names."""
 
-    def authenticate(self, request: Request) -> tuple[Principal, Principal] | None:
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         """Return the member's principal. Raises PermissionDenied without a CSRF token."""
         django_request = request._request
         user = getattr(django_request, "user", None)
         if user is None or not user.is_active:
             return None
         self.enforce_csrf(request)
+        if getattr(request.parser_context.get("view"), "workspace_in_path", False):
+            return _remembered(request, account_or_member(request))
         slug = request.headers.get(WORKSPACE_HEADER) or request.query_params.get("workspace") or ""
         session_key = django_request.session.session_key or ""
         found = principals_of_user(
@@ -65,7 +70,7 @@ def _the_only(found: list[Principal], *, named: bool) -> Principal:
     raise Invalid(errors=(FieldError("?workspace", "required", detail),))
 
 
-def _remembered(request: Request, principal: Principal) -> tuple[Principal, Principal]:
+def _remembered(request: Request, principal: Asking) -> tuple[Asking, Asking]:
     """Leave the principal where the request log finds it, and count the request as theirs.
 
     Here, not in a throttle of Django REST framework: that is asked only once permissions are

@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 from tasks_app.api.errors import refused
 from tasks_app.events.valkey import cache_breaker, cache_client
 from tasks_app.exceptions import RateLimited
-from tasks_app.queries.principal import Principal
+from tasks_app.queries.principal import Account, Principal
 from tasks_app.security.client_address import client_address
 from tasks_app.security.rate_limit import SCRIPT, Policy, Verdict
 
@@ -27,7 +27,7 @@ PREFIX: Final = "aftercommit:limit:"
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
 
-def limit_principal(request: HttpRequest, principal: Principal) -> None:
+def limit_principal(request: HttpRequest, principal: Account | Principal) -> None:
     """Count a request of a key, or of a user whatever their sessions, once.
 
     Raises RateLimited.

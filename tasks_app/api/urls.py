@@ -5,12 +5,15 @@ from typing import Any
 from django.urls import path, register_converter
 
 from tasks_app.api.any_text import AnyText
+from tasks_app.api.api_key import ApiKeyView
 from tasks_app.api.bulk import BulkView
 from tasks_app.api.delivery import DeliveryView
 from tasks_app.api.destination import DestinationView
 from tasks_app.api.event import EventView
 from tasks_app.api.external_id import ExternalIdView
 from tasks_app.api.preview import PreviewView
+from tasks_app.api.invitation import InvitationView
+from tasks_app.api.member import MemberView
 from tasks_app.api.reconciliation import ReconciliationView
 from tasks_app.api.replay import ReplayView
 from tasks_app.api.stream_ticket import StreamTicketView
@@ -18,6 +21,7 @@ from tasks_app.api.task import TaskView
 
 register_converter(AnyText, "any")
 
+from tasks_app.api.workspace import WorkspacesView
 ONE_TASK: Any = {
     "get": "retrieve",
     "put": "update",
@@ -29,6 +33,7 @@ ONE_DESTINATION: Any = {"get": "retrieve", "patch": "partial_update", "delete": 
 
 urlpatterns = [
     path("tasks/", TaskView.as_view({"get": "list", "post": "create"})),
+ONE_OF_PEOPLE: Any = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
     path("tasks/bulk/", BulkView.as_view({"post": "create"})),
     path("tasks/<uuid:task_id>/", TaskView.as_view(ONE_TASK)),
     path("tasks/by-external-id/<any:external_id>/", ExternalIdView.as_view(BY_EXTERNAL_ID)),
@@ -62,3 +67,17 @@ urlpatterns = [
     path("deliveries/<uuid:delivery_id>/cancel/", DeliveryView.as_view({"post": "cancel"})),
     path("stream/ticket/", StreamTicketView.as_view({"post": "create"})),
 ]
+    path("workspaces/", WorkspacesView.as_view({"get": "list", "post": "create"})),
+    path("workspaces/<uuid:workspace_id>/", WorkspacesView.as_view(ONE_OF_PEOPLE)),
+    path("members/", MemberView.as_view({"get": "list", "post": "create"})),
+    path("members/leave/", MemberView.as_view({"post": "leave"})),
+    path("members/<uuid:member_id>/", MemberView.as_view(ONE_OF_PEOPLE)),
+    path("invitations/", InvitationView.as_view({"get": "list", "post": "create"})),
+    path(
+        "invitations/<uuid:invitation_id>/",
+        InvitationView.as_view({"get": "retrieve", "delete": "destroy"}),
+    ),
+    path("invitations/<uuid:invitation_id>/resend/", InvitationView.as_view({"post": "resend"})),
+    path("api-keys/<uuid:api_key_id>/", ApiKeyView.as_view(ONE_OF_PEOPLE)),
+    path(
+    ),

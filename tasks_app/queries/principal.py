@@ -31,6 +31,9 @@ _MARK_USED: Final = """
 """
 
 
+NOWHERE: Final = uuid.UUID(int=0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """A member at work in one workspace, by key (``scope`` is set) or by session."""
@@ -60,6 +63,7 @@ class Account:
     user_id: int
     username: str
     workspace: None = None
+    workspace_id: uuid.UUID = NOWHERE
     api_key_id: None = None
     requests_per_minute: None = None
 
