@@ -7,9 +7,11 @@ from tasks_app.delivery.drain import drain as drain_now
 from tasks_app.delivery.rest import Rest
 from tasks_app.delivery.sweep import sweep as sweep_now
 from tasks_app.events import wire
+from tasks_app.exchange.walk import import_some
 
-__all__ = ["drain", "lifecycle", "sweep"]
+__all__ = ["drain", "lifecycle", "run_imports", "sweep"]
 _rest = Rest(0.5)  # seconds; beat rings every one
+_imports_rest = Rest(0.5)
 
 
 @shared_task(name=wire.DRAIN_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
@@ -23,3 +25,10 @@ def sweep() -> None:
     """Find what was lost, and ring."""
     if _rest.is_over():
         sweep_now()
+
+
+@shared_task(name=wire.IMPORTS_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
+def run_imports() -> None:
+    """Take rows of the files that have come in."""
+    if _imports_rest.is_over():
+        import_some()

@@ -6,6 +6,8 @@ from config.settings.channels import *  # noqa: F403
 from config.settings.database import *  # noqa: F403
 from config.settings.delivery import *  # noqa: F403
 from config.settings.demo import *  # noqa: F403
+from config.settings.imports import *  # noqa: F403
+from config.settings.login import *  # noqa: F403
 from config.settings.logs import *  # noqa: F403
 from config.settings.mail import *  # noqa: F403
 from config.settings.people import *  # noqa: F403
@@ -43,6 +45,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "axes",
     "channels",
 ]
 

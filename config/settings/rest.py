@@ -56,6 +56,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "KeyScope": "tasks_app.models.Scope",
         "InvitationState": "tasks_app.api.invitation.STATES",
         "ReplayState": "tasks_app.models.ReplayState",
+        "ImportState": "tasks_app.models.ImportState",
+        "ImportFormat": "tasks_app.models.ImportFormat",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -50,10 +50,16 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def answered_once(
-    view: APIView, handler: Handler, *, key: str, shows_secret: bool
+    view: APIView,
+    handler: Handler,
+    *,
+    key: str,
+    shows_secret: bool,
+    fingerprint: Callable[[Request], bytes] | None = None,
 ) -> Callable[..., HttpResponse]:
     """Wrap a view's handler, so that it runs once for this key.
 
+    ``fingerprint`` tells one request from another where the body is no JSON.
     The handler raises KeyInUse, KeyReused, and SecretShownOnce for the repeat of what can't be
     answered again.
     """
@@ -67,18 +73,17 @@ def answered_once(
             made.append(response)
             return _rendered(response, shows_secret=shows_secret)
 
-        kept = answer_once(claim=_claim(request, key), work=work)
+        claim = _claim(request, key, (fingerprint or _fingerprint)(request))
+        kept = answer_once(claim=claim, work=work)
         return made[0] if kept is None else _replayed(kept)
 
     return handle
 
 
-def _claim(request: Request, key: str) -> Claim:
+def _claim(request: Request, key: str, fingerprint: bytes) -> Claim:
     who = principal_of(request)
     owner = f"key:{who.api_key_id}" if who.api_key_id else f"user:{who.user_id}"
-    return Claim(
-        workspace_id=who.workspace_id, owner=owner, key=key, fingerprint=_fingerprint(request)
-    )
+    return Claim(workspace_id=who.workspace_id, owner=owner, key=key, fingerprint=fingerprint)
 
 
 def _fingerprint(request: Request) -> bytes:

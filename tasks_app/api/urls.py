@@ -10,8 +10,9 @@ from tasks_app.api.bulk import BulkView
 from tasks_app.api.delivery import DeliveryView
 from tasks_app.api.destination import DestinationView
 from tasks_app.api.event import EventView
+from tasks_app.api.export import ExportView
 from tasks_app.api.external_id import ExternalIdView
-from tasks_app.api.preview import PreviewView
+from tasks_app.api.import_job import ImportView
 from tasks_app.api.invitation import InvitationView
 from tasks_app.api.member import MemberView
 from tasks_app.api.reconciliation import ReconciliationView
@@ -38,6 +39,7 @@ ONE_OF_PEOPLE: Any = {"get": "retrieve", "patch": "partial_update", "delete": "d
     path("tasks/<uuid:task_id>/", TaskView.as_view(ONE_TASK)),
     path("tasks/by-external-id/<any:external_id>/", ExternalIdView.as_view(BY_EXTERNAL_ID)),
     path("tasks/<uuid:task_id>/events/", EventView.as_view({"get": "of_task"})),
+    path("tasks/export/", ExportView.as_view({"get": "retrieve"})),
     path("events/", EventView.as_view({"get": "list"})),
     path("destinations/", DestinationView.as_view({"get": "list", "post": "create"})),
     path("destinations/preview/", PreviewView.as_view({"post": "create"})),
@@ -81,3 +83,6 @@ ONE_OF_PEOPLE: Any = {"get": "retrieve", "patch": "partial_update", "delete": "d
     path("api-keys/<uuid:api_key_id>/", ApiKeyView.as_view(ONE_OF_PEOPLE)),
     path(
     ),
+    path("imports/", ImportView.as_view({"get": "list", "post": "create"})),
+    path("imports/<uuid:import_id>/", ImportView.as_view({"get": "retrieve"})),
+    path("imports/<uuid:import_id>/cancel/", ImportView.as_view({"post": "cancel"})),

@@ -1,0 +1,128 @@
+"""Rows become tasks: those with a known external id change it, all others are new.
+
+Called inside the transaction of a step; it locks the rows of tasks and leaves the head, which all
+writers of the workspace share, to the record that follows. A row sets the columns that it has.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.utils import timezone
+
+from tasks_app.actions.echoed import differ
+from tasks_app.actions.task import EDITABLE, URGENT
+from tasks_app.events.catalogue import EventType
+from tasks_app.events.cause import Cause
+from tasks_app.events.import_progress import import_cause
+from tasks_app.events.new_event import NewEvent
+from tasks_app.events.snapshot import task_snapshot
+from tasks_app.exceptions import FieldError
+from tasks_app.exchange.row import Row
+from tasks_app.models import ImportJob, Task
+
+TITLE_NEEDED: Final = FieldError("/title", "required", "This field is required.")
+
+
+@dataclass(slots=True)
+class Applied:
+    """What became of rows. ``taken`` counts those that were looked at, from the first."""
+
+    new: list[Task] = field(default_factory=list)
+    new_keys: set[str | None] = field(default_factory=set)
+    changed: dict[str, Task] = field(default_factory=dict)
+    changed_fields: set[str] = field(default_factory=set)
+    events: list[NewEvent] = field(default_factory=list)
+    faults: list[tuple[Row, FieldError]] = field(default_factory=list)
+    taken: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    failed: int = 0
+
+
+def apply_rows(job: ImportJob, rows: Sequence[Row]) -> Applied:
+    """Write what rows ask for, in their order; return it with the events that tell of it.
+
+    It stops before a row that changes a task which an earlier one of these makes: the log must
+    know its number first. Raises IntegrityError where somebody else makes a task with the same
+    external id meanwhile; another step then finds it.
+    """
+    known = _known(job, rows)
+    done, cause = Applied(), import_cause(job)
+    for row in rows:
+        key = row.external_id
+        if key is not None and key in done.new_keys:
+            break
+        done.taken += 1
+        _apply(job, row, known.get(key) if key else None, done, cause)
+    if not job.dry_run:
+        _write(done)
+    return done
+
+
+def _known(job: ImportJob, rows: Sequence[Row]) -> dict[str | None, Task]:
+    """Lock the tasks that rows name, in the order of their ids: two imports don't cross."""
+    keys = {row.external_id for row in rows if row.external_id is not None}
+    if not keys:
+        return {}
+    found = Task.objects.in_workspace(job.workspace_id).filter(external_id__in=keys)
+    if not job.dry_run:
+        found = found.select_for_update(no_key=True, of=("self",))
+    return {task.external_id: task for task in found.order_by("pk")}
+
+
+def _apply(job: ImportJob, row: Row, task: Task | None, done: Applied, cause: Cause) -> None:
+    errors = row.errors or ([] if task or "title" in row.fields else [TITLE_NEEDED])
+    if errors:
+        done.failed += 1
+        done.faults += [(row, error) for error in errors]
+    elif task is None:
+        done.created += 1
+        _create(job, row.fields, done, cause)
+    else:
+        _change(task, row.fields, done, cause)
+
+
+def _create(job: ImportJob, fields: Mapping[str, Any], done: Applied, cause: Cause) -> None:
+    task = Task(workspace_id=job.workspace_id, created_by=cause.name, **fields)
+    task.updated_at = task.created_at
+    done.new.append(task)
+    done.new_keys.add(task.external_id)
+    done.events.append(_event(task, EventType.TASK_CREATED, cause))
+
+
+def _change(task: Task, fields: Mapping[str, Any], done: Applied, cause: Cause) -> None:
+    before = task_snapshot(task)
+    for name, value in fields.items():
+        setattr(task, name, value)
+    after = task_snapshot(task)
+    changes = {n: [before[n], after[n]] for n in EDITABLE if differ(before[n], after[n])}
+    if not changes:
+        done.unchanged += 1
+        return
+    done.updated += 1
+    task.version += 1
+    task.updated_at = timezone.now()
+    done.changed[str(task.pk)] = task
+    done.changed_fields |= changes.keys()
+    done.events.append(_event(task, EventType.TASK_UPDATED, cause, changes=changes))
+
+
+def _event(task: Task, kind: EventType, cause: Cause, **data: Any) -> NewEvent:
+    return NewEvent(
+        workspace_id=task.workspace_id,
+        type=kind,
+        cause=cause,
+        task_id=task.pk,
+        urgent=task.priority in URGENT,
+        data={"task": task_snapshot(task), **data},
+    )
+
+
+def _write(done: Applied) -> None:
+    if done.new:
+        Task.objects.bulk_create(done.new)
+    if done.changed:
+        names = [*sorted(done.changed_fields), "version", "updated_at"]
+        Task.objects.bulk_update(done.changed.values(), names)

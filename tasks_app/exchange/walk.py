@@ -1,0 +1,82 @@
+"""Imports, walked by whichever worker the bell wakes, for a slice of time at each ring.
+
+A slice is short, because the children of a worker also sweep and deliver. Imports of all workspaces
+take turns, and one that is held up, or whose steps go wrong, keeps no other from its own.
+"""
+
+import logging
+import time
+import uuid
+from typing import Final
+
+from django.db import IntegrityError, close_old_connections, transaction
+from django.db.models import F, Window
+from django.db.models.functions import Now, Random, RowNumber
+
+from tasks_app.actions.task import EXTERNAL_ID_TAKEN
+from tasks_app.delivery.away import is_away, is_held_up
+from tasks_app.events.import_progress import import_cause, import_progress
+from tasks_app.events.record import record_event
+from tasks_app.exchange.clear import forget_files
+from tasks_app.exchange.step import advance
+from tasks_app.models import ImportJob, ImportState
+
+logger = logging.getLogger(__name__)
+
+SLICE: Final = 0.7  # seconds of one ring
+TROUBLES: Final = 5  # steps in a row; then it is ours to look into, not to try for ever
+
+
+def import_some() -> int:
+    """Walk imports that are under way for up to SLICE seconds; return how many steps moved."""
+    close_old_connections()
+    ends, moved = time.monotonic() + SLICE, 0
+    walking = _walking()
+    while walking and time.monotonic() < ends:
+        walking = [pk for pk in walking if time.monotonic() < ends and _isolated(pk)]
+        moved += len(walking)
+    forget_files()
+    return moved
+
+
+def _walking() -> list[uuid.UUID]:
+    """Return what to walk, by chance and the workspaces in turns."""
+    turn = Window(RowNumber(), partition_by=F("workspace_id"), order_by=Random())
+    rows = ImportJob.objects.filter(state=ImportState.RUNNING).annotate(turn=turn)
+    return list(rows.order_by("turn", Random()).values_list("pk", flat=True))
+
+
+def _isolated(job_id: uuid.UUID) -> bool:
+    """Take a step; what goes wrong in one import is logged and stops no other."""
+    try:
+        return advance(job_id)
+    except Exception as error:
+        if is_away(error):
+            raise
+        if _was_overtaken(error):
+            return True
+        if not is_held_up(error):
+            logger.exception("import_step_failed", extra={"import": str(job_id)})
+            _give_up_some_time(job_id)
+        return False
+
+
+def _was_overtaken(error: Exception) -> bool:
+    """Tell whether somebody has just made a task with a row's external id: now it is found."""
+    return isinstance(error, IntegrityError) and EXTERNAL_ID_TAKEN[0] in str(error)
+
+
+@transaction.atomic
+def _give_up_some_time(job_id: uuid.UUID) -> None:
+    """Count what went wrong; an import whose every step does ends as failed, and says so."""
+    rows = ImportJob.objects.filter(pk=job_id, state=ImportState.RUNNING)
+    job = rows.select_for_update(no_key=True, skip_locked=True).first()
+    if job is None:
+        return
+    job.trouble += 1
+    if job.trouble >= TROUBLES:
+        job.state, job.reason, job.ended_at = ImportState.FAILED, "internal", Now()
+    job.save()
+    if job.state == ImportState.FAILED:
+        job.refresh_from_db()
+        record_event(import_progress(job, import_cause(job)))
