@@ -10,19 +10,18 @@ from tasks_app.api.bulk import BulkView
 from tasks_app.api.delivery import DeliveryView
 from tasks_app.api.destination import DestinationView
 from tasks_app.api.event import EventView
-from tasks_app.api.export import ExportView
 from tasks_app.api.external_id import ExternalIdView
-from tasks_app.api.import_job import ImportView
 from tasks_app.api.invitation import InvitationView
 from tasks_app.api.member import MemberView
+from tasks_app.api.preview import PreviewView
 from tasks_app.api.reconciliation import ReconciliationView
 from tasks_app.api.replay import ReplayView
 from tasks_app.api.stream_ticket import StreamTicketView
 from tasks_app.api.task import TaskView
+from tasks_app.api.workspace import WorkspacesView
 
 register_converter(AnyText, "any")
 
-from tasks_app.api.workspace import WorkspacesView
 ONE_TASK: Any = {
     "get": "retrieve",
     "put": "update",
@@ -31,15 +30,14 @@ ONE_TASK: Any = {
 }
 BY_EXTERNAL_ID: Any = {"get": "retrieve", "put": "update", "delete": "destroy"}
 ONE_DESTINATION: Any = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
+ONE_OF_PEOPLE: Any = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
 
 urlpatterns = [
     path("tasks/", TaskView.as_view({"get": "list", "post": "create"})),
-ONE_OF_PEOPLE: Any = {"get": "retrieve", "patch": "partial_update", "delete": "destroy"}
     path("tasks/bulk/", BulkView.as_view({"post": "create"})),
     path("tasks/<uuid:task_id>/", TaskView.as_view(ONE_TASK)),
     path("tasks/by-external-id/<any:external_id>/", ExternalIdView.as_view(BY_EXTERNAL_ID)),
     path("tasks/<uuid:task_id>/events/", EventView.as_view({"get": "of_task"})),
-    path("tasks/export/", ExportView.as_view({"get": "retrieve"})),
     path("events/", EventView.as_view({"get": "list"})),
     path("destinations/", DestinationView.as_view({"get": "list", "post": "create"})),
     path("destinations/preview/", PreviewView.as_view({"post": "create"})),
@@ -67,8 +65,6 @@ ONE_OF_PEOPLE: Any = {"get": "retrieve", "patch": "partial_update", "delete": "d
     path("deliveries/<uuid:delivery_id>/", DeliveryView.as_view({"get": "retrieve"})),
     path("deliveries/<uuid:delivery_id>/retry/", DeliveryView.as_view({"post": "retry"})),
     path("deliveries/<uuid:delivery_id>/cancel/", DeliveryView.as_view({"post": "cancel"})),
-    path("stream/ticket/", StreamTicketView.as_view({"post": "create"})),
-]
     path("workspaces/", WorkspacesView.as_view({"get": "list", "post": "create"})),
     path("workspaces/<uuid:workspace_id>/", WorkspacesView.as_view(ONE_OF_PEOPLE)),
     path("members/", MemberView.as_view({"get": "list", "post": "create"})),
@@ -80,9 +76,7 @@ ONE_OF_PEOPLE: Any = {"get": "retrieve", "patch": "partial_update", "delete": "d
         InvitationView.as_view({"get": "retrieve", "delete": "destroy"}),
     ),
     path("invitations/<uuid:invitation_id>/resend/", InvitationView.as_view({"post": "resend"})),
+    path("api-keys/", ApiKeyView.as_view({"get": "list", "post": "create"})),
     path("api-keys/<uuid:api_key_id>/", ApiKeyView.as_view(ONE_OF_PEOPLE)),
-    path(
-    ),
-    path("imports/", ImportView.as_view({"get": "list", "post": "create"})),
-    path("imports/<uuid:import_id>/", ImportView.as_view({"get": "retrieve"})),
-    path("imports/<uuid:import_id>/cancel/", ImportView.as_view({"post": "cancel"})),
+    path("stream/ticket/", StreamTicketView.as_view({"post": "create"})),
+]
