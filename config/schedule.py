@@ -3,6 +3,7 @@
 from typing import Any
 
 SWEEP_EVERY_SECONDS = 1.0
+SCHEDULES_EVERY_SECONDS = 1.0
 IMPORTS_EVERY_SECONDS = 1.0
 
 schedule: dict[str, dict[str, Any]] = {
@@ -14,6 +15,11 @@ schedule: dict[str, dict[str, Any]] = {
     "imports": {
         "task": "tasks_app.run_imports",
         "schedule": IMPORTS_EVERY_SECONDS,
+        "options": {"queue": "sweep", "ignore_result": True},
+    },
+    "schedules": {
+        "task": "tasks_app.run_schedules",
+        "schedule": SCHEDULES_EVERY_SECONDS,
         "options": {"queue": "sweep", "ignore_result": True},
     },
 }

@@ -8,9 +8,11 @@ from tasks_app.delivery.rest import Rest
 from tasks_app.delivery.sweep import sweep as sweep_now
 from tasks_app.events import wire
 from tasks_app.exchange.walk import import_some
+from tasks_app.recurring import make_scheduled
 
-__all__ = ["drain", "lifecycle", "run_imports", "sweep"]
+__all__ = ["drain", "lifecycle", "run_imports", "run_schedules", "sweep"]
 _rest = Rest(0.5)  # seconds; beat rings every one
+_schedules_rest = Rest(0.5)
 _imports_rest = Rest(0.5)
 
 
@@ -32,3 +34,10 @@ def run_imports() -> None:
     """Take rows of the files that have come in."""
     if _imports_rest.is_over():
         import_some()
+
+
+@shared_task(name=wire.SCHEDULES_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
+def run_schedules() -> None:
+    """Make tasks of the schedules that are due."""
+    if _schedules_rest.is_over():
+        make_scheduled()

@@ -44,7 +44,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "ENUM_NAME_OVERRIDES": {
-        "ActorKind": ["user", "api_key", "system"],
+        "ActorKind": ["user", "api_key", "schedule", "system"],
         "DestinationKind": "tasks_app.api.outbound_fields.KINDS",
         "TaskStatus": "tasks_app.models.Status",
         "TaskPriority": "tasks_app.models.Priority",
@@ -56,6 +56,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "KeyScope": "tasks_app.models.Scope",
         "InvitationState": "tasks_app.api.invitation.STATES",
         "ReplayState": "tasks_app.models.ReplayState",
+        "ScheduleState": "tasks_app.models.ScheduleState",
+        "CatchUp": "tasks_app.models.CatchUp",
         "ImportState": "tasks_app.models.ImportState",
         "ImportFormat": "tasks_app.models.ImportFormat",
     },

@@ -24,7 +24,7 @@ from tasks_app.queries.snapshot import snapshot_at_head
 class ActorSerializer(serializers.Serializer[Any]):
     """Who did it."""
 
-    kind = serializers.ChoiceField(choices=["user", "api_key", "system"])
+    kind = serializers.ChoiceField(choices=["user", "api_key", "schedule", "system"])
     id = serializers.CharField(allow_blank=True)
     name = serializers.CharField()
 
@@ -46,6 +46,7 @@ class EventSerializer(serializers.Serializer[Any]):
     delivery = serializers.DictField(required=False)
     destination = serializers.DictField(required=False)
     replay = serializers.DictField(required=False)
+    schedule = serializers.DictField(required=False)
     workspace = serializers.DictField(required=False)
     member = serializers.DictField(required=False)
     invitation = serializers.DictField(required=False)

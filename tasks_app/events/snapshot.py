@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks_app.models import Delivery, Destination, Replay, Task
+from tasks_app.models import Delivery, Destination, Replay, Schedule, Task
 
 TASK_FIELDS = [
     "id",
@@ -94,4 +94,17 @@ def replay_snapshot(replay: Replay) -> dict[str, Any]:
         "made": replay.made,
         "ended": replay.ended,
         "skipped": replay.skipped,
+    }
+
+
+def schedule_snapshot(schedule: Schedule) -> dict[str, Any]:
+    """Return a schedule as its events carry it."""
+    return {
+        "id": str(schedule.pk),
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "time_zone": schedule.time_zone,
+        "state": schedule.state,
+        "version": schedule.version,
+        "error": schedule.error,
     }

@@ -13,6 +13,7 @@ from tasks_app.models import Event
 
 DRAIN_TASK, DRAIN_QUEUE = "tasks_app.drain", "drain"
 SWEEP_TASK, SWEEP_QUEUE = "tasks_app.sweep", "sweep"
+SCHEDULES_TASK = "tasks_app.run_schedules"
 IMPORTS_TASK = "tasks_app.run_imports"
 DRAIN_WAKE_KEY = "aftercommit:wake:drain"
 DRAIN_WAKE_MS = 2000  # a lost wake-up costs no longer than this

@@ -20,6 +20,7 @@ from tasks_app.models.membership import Membership, Role
 from tasks_app.models.notice import Notice, NoticeKind
 from tasks_app.models.process_beat import ProcessBeat
 from tasks_app.models.replay import Replay, ReplayState
+from tasks_app.models.schedule import CatchUp, Schedule, ScheduleOccurrence, ScheduleState
 from tasks_app.models.stream_ticket import StreamTicket
 from tasks_app.models.task import Priority, Status, SyncState, Task, TaskSync
 from tasks_app.models.twin import Twin
@@ -29,6 +30,7 @@ __all__ = [
     "OPEN_STATES",
     "ApiKey",
     "Attempt",
+    "CatchUp",
     "Circuit",
     "CircuitState",
     "Delivery",
@@ -53,6 +55,9 @@ __all__ = [
     "Replay",
     "ReplayState",
     "Role",
+    "Schedule",
+    "ScheduleOccurrence",
+    "ScheduleState",
     "Scope",
     "Status",
     "StreamTicket",

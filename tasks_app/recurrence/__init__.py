@@ -1,0 +1,1 @@
+"""When a schedule is due: cron expressions on the clocks of time zones. No Django."""

@@ -1,0 +1,139 @@
+"""Schedules, expanded by the sweep: what is due becomes tasks, workspace by workspace in turns.
+
+A turn is one short transaction for at most BATCH schedules of one workspace, so neither a flood of
+one nor a head that somebody holds keeps up another's. Two sweeps pass over each other's rows.
+"""
+
+import logging
+import random
+import time
+import uuid
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Final
+
+from django.db import close_old_connections, connection, transaction
+
+from tasks_app.actions.occurrence import is_misplaced, make_due, realign
+from tasks_app.delivery.away import is_away
+from tasks_app.delivery.heads import lock_some_heads
+from tasks_app.events.record import lock_free_heads
+from tasks_app.models import Schedule
+
+logger = logging.getLogger(__name__)
+
+BATCH: Final = 100  # schedules in one transaction
+SLICE: Final = 0.5  # seconds of one sweep
+STRETCH: Final = 500  # schedules looked at for what other data of time zones does to them
+KEPT: Final = "90 days"  # occurrences
+SELDOM: Final = 60.0  # seconds
+FORGET: Final = 5000  # of them in one transaction
+
+_OLD: Final = f"""
+    DELETE FROM schedule_occurrence WHERE id = ANY(ARRAY(
+        SELECT id FROM schedule_occurrence
+        WHERE created_at < statement_timestamp() - interval '{KEPT}' LIMIT {FORGET}))
+"""  # noqa: S608 - constants
+
+Heads = Callable[[list[uuid.UUID]], set[uuid.UUID]]
+
+
+class Turn(Enum):
+    """What came of a workspace's turn."""
+
+    DONE = "done"
+    MORE = "more"
+    BUSY = "busy"
+
+
+def make_scheduled() -> None:
+    """Make tasks of what is due, for up to SLICE seconds. Called by the sweep, every second."""
+    close_old_connections()
+    ends = time.monotonic() + SLICE
+    waiting, busy = _workspaces(), list[uuid.UUID]()
+    while waiting and time.monotonic() < ends:
+        turns = {pk: _isolated(partial(_turn, pk, lock_free_heads)) for pk in waiting}
+        busy += [pk for pk, turn in turns.items() if turn is Turn.BUSY]
+        waiting = [pk for pk, turn in turns.items() if turn is Turn.MORE]
+    if busy:  # a head that others write to all the time is waited for, one a sweep
+        _isolated(partial(_turn, random.choice(busy), lock_some_heads))  # noqa: S311 - no secret
+    _isolated(_look_at_zones)
+    _isolated(_forget_seldom)
+
+
+def _workspaces() -> list[uuid.UUID]:
+    """Return those with something due, by chance: there may be too many for once."""
+    rows = Schedule.objects.due().order_by("workspace_id").values_list("workspace_id", flat=True)
+    found = list(rows.distinct())
+    random.shuffle(found)
+    return found
+
+
+def _isolated(work: Callable[[], Turn]) -> Turn:
+    """Do the work; its failure is logged and keeps no other from its turn."""
+    try:
+        return work()
+    except Exception as error:
+        if is_away(error):
+            raise
+        logger.exception("schedules_failed", extra={"job": repr(work)})
+        return Turn.DONE
+
+
+@transaction.atomic
+def _turn(workspace_id: uuid.UUID, heads: Heads) -> Turn:
+    """Make what is due of some schedules of a workspace, the longest due first."""
+    rows = Schedule.objects.in_workspace(workspace_id).due().with_now().order_by("next_at", "pk")
+    due = list(rows.select_for_update(no_key=True, skip_locked=True, of=("self",))[:BATCH])
+    if not due:
+        return Turn.DONE
+    if not heads([workspace_id]):
+        return Turn.BUSY
+    make_due(due)
+    return Turn.MORE
+
+
+class Walk:
+    """How far this process has looked for schedules that its time zone data puts elsewhere.
+
+    The data can't change while a process lives, so one walk at its beginning is enough; what is
+    due is looked at once more when it is made.
+    """
+
+    def __init__(self) -> None:
+        self.after: uuid.UUID | None = uuid.UUID(int=0)
+
+    def stretch(self) -> list[Schedule]:
+        """Return the next schedules to come; none once all have been seen."""
+        if self.after is None:
+            return []
+        rows = Schedule.objects.filter(pk__gt=self.after, next_at__isnull=False).order_by("pk")
+        found = list(rows[:STRETCH])
+        self.after = found[-1].pk if len(found) == STRETCH else None
+        return found
+
+
+_walk, _forgot = Walk(), [float("-inf")]
+
+
+def _look_at_zones() -> Turn:
+    for schedule in _walk.stretch():
+        if is_misplaced(schedule):
+            realign(schedule.pk)
+    return Turn.DONE
+
+
+def _forget_seldom() -> Turn:
+    if time.monotonic() - _forgot[0] > SELDOM:
+        _forgot[0] = time.monotonic()
+        forget_old_occurrences()
+    return Turn.DONE
+
+
+@transaction.atomic
+def forget_old_occurrences() -> int:
+    """Delete a batch of what came of times long ago; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OLD)
+        return int(cursor.rowcount)
