@@ -149,6 +149,7 @@ def test_word_wakes_a_drain_that_waits_for_an_answer(
         draining.result(DEADLINE)
 
 
+@pytest.mark.usefixtures("turn")  # it ends the beats that begin here
 def test_a_child_freezes_what_it_has_inherited() -> None:
     """A full collection of garbage that walks all that is loaded holds its sending up."""
     gc.unfreeze()
