@@ -1,10 +1,11 @@
 """Every HTTP route of `api`."""
 
-from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
+from tasks_app.admin import site
 from tasks_app.api.docs import DocsView, schema
 from tasks_app.api.health import healthz, readyz
+from tasks_app.api.throttles import limited_by_address
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
@@ -12,8 +13,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("tasks_app.api.urls")),
     path("api/schema/", schema, name="schema"),
     path("api/docs/", DocsView.as_view(), name="docs"),
+    path("account/", include("tasks_app.api.account")),
     path("api/auth/", include("tasks_app.api.login")),
-    path("admin/", admin.site.urls),
+    path("admin/login/", limited_by_address("login")(site.login)),
+    path("admin/", site.urls),
 ]
 
 handler400 = "tasks_app.api.errors.bad_request"

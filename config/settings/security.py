@@ -30,6 +30,7 @@ MIDDLEWARE = [
     "tasks_app.api.middleware.RequestIdMiddleware",
     "tasks_app.api.middleware.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "tasks_app.admin.headers.AdminHeadersMiddleware",
     "tasks_app.api.middleware.CorsMiddleware",
     "tasks_app.api.throttles.RateLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -38,6 +39,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",  # last: answers who has to wait
 ]
 LOGIN_REDIRECT_URL = "/api/docs/"
 AUTH_PASSWORD_VALIDATORS = [

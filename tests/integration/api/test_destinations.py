@@ -200,7 +200,8 @@ def test_the_demo_is_loaded_once_and_works(db: None, settings: Any) -> None:
     row = Destination.objects.get(name="Echo")
     opened = open_secret(destination_id=row.pk, sealed=row.sealed_secret)
     assert opened == settings.DEMO_WEBHOOK_SECRET
-    assert demo.client.login(username="demo", password="demo")
+    login = {"username": "demo", "password": "demo"}
+    assert demo.client.post("/api/auth/login/", login).status_code == 302
     settings.SANDBOX_PORT = port + 1
     call_command("load_demo", verbosity=0)
     assert Destination.objects.get(name="Echo").url == f"http://127.0.0.1:{port + 1}/post"

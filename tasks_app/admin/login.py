@@ -1,0 +1,28 @@
+"""Guessed passwords: whose failure counts where, and what is answered to who has to wait."""
+
+from typing import Any, Final
+
+from axes.models import AccessAttempt
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from tasks_app.security.client_address import client_address
+
+ATTEMPTS: Final = AccessAttempt
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Return the address that a failure counts for; an IPv6 site counts as one."""
+    address = client_address(request.META).partition("/")[0]
+    return None if address == "unknown" else address
+
+
+def told_to_wait(request: HttpRequest, _response: HttpResponse, _credentials: Any) -> HttpResponse:
+    """Answer who has failed too often, also with the right password (AXES_LOCKOUT_CALLABLE)."""
+    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    context = {"minutes": seconds // 60, "failures": settings.AXES_FAILURE_LIMIT}
+    answer = render(request, "admin/wait.html", context, status=429)
+    answer["Retry-After"] = str(seconds)
+    answer["Cache-Control"] = "no-store"
+    return answer
