@@ -7,6 +7,7 @@ docs/guarantees.md lists the rows.
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tasks_app.events.record import lock_heads
@@ -59,7 +60,7 @@ def test_api_killed_after_its_commit_and_before_the_bell_loses_nothing(
         there = to(workspace, out.url)
         silent.settimeout(DEADLINE)
         address = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
-        with running_api(REDIS_URL=address) as api:
+        with running_api(REDIS_URL=address, RATE_LIMIT_PER_MINUTE="0") as api:
             answer = asked(api.port, "/api/v1/tasks/", owners_key(workspace), {"title": "t"})
             open_: list[socket.socket] = []
             while not Task.objects.exists():
@@ -91,3 +92,33 @@ def test_api_killed_during_a_rotation_leaves_the_old_secret_in_force(
             (came,) = is_taken_over(out, there, requests=1, folder=tmp_path)
     assert verifies(SECRET, came)
     assert len(came.headers["webhook-signature"].split()) == 1
+
+
+def test_api_killed_after_its_commit_answers_a_repeat_of_its_key_as_it_would_have(
+    workspace: Workspace,
+) -> None:
+    """Its Valkey takes the word that follows the commit and says nothing; there it is killed."""
+    key = owners_key(workspace)
+    once = {"Idempotency-Key": "k-1"}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(DEADLINE)
+        address = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        with running_api(REDIS_URL=address, RATE_LIMIT_PER_MINUTE="0") as api:
+            answer = asked(api.port, "/api/v1/tasks/", key, {"title": "t"}, once)
+            open_: list[socket.socket] = []
+            while not Task.objects.exists():
+                open_.append(silent.accept()[0])
+            api.kill()
+            assert answer.result(DEADLINE) == 0
+            for one in open_:
+                one.close()
+    task = Task.objects.get()
+    with running_api() as api, httpx.Client(base_url=f"http://127.0.0.1:{api.port}") as client:
+        client.headers.update({"Authorization": f"Bearer {key}", **once})
+        repeats = [client.post("/api/v1/tasks/", json={"title": "t"}) for _ in range(2)]
+        shown = client.get(f"/api/v1/tasks/{task.pk}/")
+    for repeat in repeats:
+        assert (repeat.status_code, repeat.headers["Idempotent-Replayed"]) == (201, "true")
+        assert (repeat.content, repeat.headers["ETag"]) == (shown.content, shown.headers["ETag"])
+        assert repeat.headers["Location"].endswith(f"/api/v1/tasks/{task.pk}/")
+    assert Task.objects.count() == len(factories.log(workspace)) == 1

@@ -4,7 +4,7 @@ import contextlib
 import http.client
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tasks_app.actions.task import create_task
 from tasks_app.models import Destination, ProcessBeat, Task, Workspace
-from tests.support.callers import api_key
+from tests.support.callers import NONE, api_key
 from tests.support.engine import states
 from tests.support.factories import cause
 from tests.support.sink import Came, Sink
@@ -88,12 +88,14 @@ def beats(running: Running) -> bool:
     return len(running.children) > 1 and {str(pid) for pid in running.children} <= pids
 
 
-def asked(port: int, path: str, key: str, body: object = None) -> "Future[int]":
+def asked(
+    port: int, path: str, key: str, body: object = None, more: Mapping[str, str] = NONE
+) -> "Future[int]":
     """POST in a thread; its result is the status, 0 where the connection broke."""
 
     def ask() -> int:
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", **more}
         try:
             client.request("POST", path, json.dumps(body or {}), headers)
             return client.getresponse().status

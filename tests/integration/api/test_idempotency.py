@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from tasks_app.actions.idempotency import Answer as Kept
+from tasks_app.actions.idempotency import Claim, answer_once
+from tasks_app.actions.task import create_task
 from tasks_app.models import Destination, IdempotencyKey, Membership, StreamTicket, Task, Workspace
 from tests.support import factories
 from tests.support.callers import Answer, Caller, api_key, caller
@@ -180,3 +183,22 @@ def test_a_day_later_by_the_database_s_clock_the_key_stands_for_a_new_request(ap
     assert (second.status, Task.objects.count()) == (201, 2)
     assert same(second, api.post("tasks/", {"title": "other"}, Idempotency_Key="k"))
     assert IdempotencyKey.objects.get().pk == kept.pk
+
+
+def test_what_is_rolled_back_leaves_no_answer(workspace: Workspace) -> None:
+    claim = Claim(workspace_id=workspace.pk, owner="user:1", key="k", fingerprint=b"f" * 32)
+
+    def write() -> Kept:
+        create_task(workspace_id=workspace.pk, fields={"title": "t"}, cause=factories.cause())
+        return Kept(status=201, headers={}, body=b"{}")
+
+    def fail() -> Kept:
+        write()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        answer_once(claim=claim, work=fail)
+    assert not Task.objects.exists()
+    assert answer_once(claim=claim, work=write) is None
+    assert answer_once(claim=claim, work=fail) == Kept(status=201, headers={}, body=b"{}")
+    assert Task.objects.count() == 1
