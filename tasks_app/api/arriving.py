@@ -6,7 +6,6 @@ for the client, so a slow one is slow for itself alone.
 """
 
 import asyncio
-import io
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -95,7 +94,7 @@ def with_arriving_uploads(application: Application, *, path: str) -> Application
     return wrapped
 
 
-class Body(io.RawIOBase):
+class Body:
     """The body of a request as a file, whether it has come in already or not."""
 
     def __init__(self, request: Request) -> None:
@@ -105,7 +104,7 @@ class Body(io.RawIOBase):
         self._given, self._rest = given, b""
         self._missing = int(given.META.get("CONTENT_LENGTH") or 0)
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """Return up to ``size`` bytes; fewer are no end, none is.
 
         Raises UnreadablePostError where the body ends before it should.

@@ -1,7 +1,7 @@
 """What comes with `POST imports/`: a file, raw or in a form, and how to read it."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import QueryDict, UnreadablePostError
@@ -109,7 +109,9 @@ def receive(request: Request, given: Given, upload: Upload) -> None:
 def _receive_form(request: Request, body: Body, given: Given, upload: Upload) -> None:
     meta = {**request.META, "CONTENT_LENGTH": request.META.get("CONTENT_LENGTH") or "1"}
     try:
-        fields, _ = MultiPartParser(meta, body, [_Into(upload, given)], "utf-8").parse()
+        fields, _ = MultiPartParser(
+            meta, cast("Any", body), [_Into(upload, given)], "utf-8"
+        ).parse()
     except MultiPartParserError as error:
         raise Invalid(f"The form can't be read: {error}") from error
     while body.read(PIECE):  # whatever stands after the form

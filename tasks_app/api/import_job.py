@@ -10,7 +10,8 @@ from django.db import connection
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.datastructures import MultiValueDict
-from drf_spectacular.utils import OpenApiParameter, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -120,8 +121,7 @@ class ImportView(WorkspaceView):
         """Answer a file with JSON: a page with forms would want to show what was sent."""
         if self._takes_a_file(request._request):
             return JsonRenderer(), JsonRenderer.media_type
-        negotiated = super().perform_content_negotiation(request, force)
-        return cast("tuple[BaseRenderer, str]", negotiated)
+        return super().perform_content_negotiation(request, force)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check rights; a file's idempotency key is heeded once the file is here."""
