@@ -121,7 +121,7 @@ def _password_reset(notice: Notice) -> Letter:
     body = FORGOTTEN.format(
         name=user.get_username(),
         minutes=settings.PASSWORD_RESET_TIMEOUT // 60,
-        url=f"{settings.PUBLIC_URL}/account/password/new/{uid}/{token}/",
+        url=f"{settings.PUBLIC_URL}/account/password/new/?uid={uid}&token={token}",
     )
     return Letter(to=[user.email], subject="A new password for Aftercommit", body=body)
 
