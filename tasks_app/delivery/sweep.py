@@ -12,6 +12,7 @@ from typing import Final
 
 from django.db import close_old_connections, connection, transaction
 
+from tasks_app.delivery.answers import forget_answers
 from tasks_app.delivery.away import is_away
 from tasks_app.delivery.beats import beat
 from tasks_app.delivery.belts import follow_lost_chains, give_stuck_turns
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 LOCK: Final = 0x5EE9  # pg_advisory: any number that nothing else here uses
 SELDOM: Final = 60.0  # seconds
-BATCHES: Final = 5  # of what is let go, each a transaction of its own
+BATCHES: Final = 5  # of what is let go or forgotten, each a transaction of its own
 
 _last_seldom = [float("-inf")]
 
@@ -47,9 +48,10 @@ def sweep() -> None:
     beat("beat", "beat")
     for job in (take_over, cancel_of_deleted, close_ramps, *_seldom()):
         _isolated(partial(_alone, job))
-    for _ in range(BATCHES):
-        if not _isolated(partial(_alone, let_some_go)):
-            break
+    for job in (let_some_go, forget_answers):
+        for _ in range(BATCHES):
+            if not _isolated(partial(_alone, job)):
+                break
     _isolated(replay_some)
     if due_in(ahead=AHEAD) < NEVER:
         ring_drain()
