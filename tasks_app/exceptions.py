@@ -161,8 +161,16 @@ class TooManyExports(Refusal):
 
     code, status = "too_many_exports", 429
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": "10"}
+
 
 class TooManyImports(Refusal):
     """This workspace has as many imports under way as it may; wait for one to end."""
 
     code, status = "too_many_imports", 429
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": "10"}

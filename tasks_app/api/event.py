@@ -52,6 +52,10 @@ class EventSerializer(serializers.Serializer[Any]):
     invitation = serializers.DictField(required=False)
     api_key = serializers.DictField(required=False)
 
+    def get_fields(self) -> dict[str, Any]:
+        """Add ``import``, a word that Python keeps for itself."""
+        return {**super().get_fields(), "import": serializers.DictField(required=False)}
+
 
 FILTERS: Final = (
     filters.numbers(

@@ -63,7 +63,7 @@ class Caller:
         response = self.client.generic(
             method, address, data, content_type=content_type, headers=given
         )
-        answer = Answer(response.status_code, dict(response.headers), response.content)
+        answer = Answer(response.status_code, dict(response.headers), response.getvalue())
         check_problem(answer)
         return answer
 

@@ -1,4 +1,4 @@
-"""Cells are safe in a spreadsheet and come back as they were; files are cut into rows as they are."""
+"""Cells are safe in a spreadsheet and come back; files are cut into rows, whatever they hold."""
 
 import random
 import tracemalloc
