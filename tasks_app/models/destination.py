@@ -4,6 +4,7 @@ import uuid
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
 from django.utils import timezone
 
@@ -134,6 +135,9 @@ class Destination(models.Model):
             ),
         ]
         indexes = [
+            models.Index(
+                OpClass("name", name="varchar_pattern_ops"), name="destination_name_begins"
+            ),
             models.Index(
                 fields=["deleted_at"],
                 condition=models.Q(deleted_at__isnull=False),

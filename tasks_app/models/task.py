@@ -5,6 +5,7 @@ from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.utils import timezone
 
@@ -100,6 +101,15 @@ class Task(models.Model):
             models.Index(fields=["workspace", "-created_at", "-id"], name="task_newest"),
             models.Index(fields=["workspace", "-updated_at", "-id"], name="task_latest_change"),
             GinIndex(fields=["labels"], name="task_labels"),
+            GinIndex(SearchVector("title", config="simple"), name="task_title_words"),
+            models.Index(
+                fields=["workspace", "status", "-created_at", "-id"], name="task_by_status"
+            ),
+            models.Index(
+                fields=["workspace", "priority", "-created_at", "-id"],
+                condition=~models.Q(priority=Priority.NORMAL),
+                name="task_by_priority",
+            ),
         ]
 
     def __str__(self) -> str:
