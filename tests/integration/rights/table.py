@@ -17,7 +17,7 @@ class Row:
 
     needs: Capability
     answers: int = 200
-    body: Any = None
+    body: Any = None  # with {name} where it names a thing of the world
     query: str = ""
     ids: Mapping[str, str] = field(default_factory=dict)  # path's name → another of the world's
     stranger: int = 0  # what the owner of another workspace is answered; 0: 404 where ids are named
@@ -25,13 +25,17 @@ class Row:
 
 READ, WRITE = Capability.READ, Capability.WRITE_TASKS
 SEND, CARRY = Capability.MANAGE_DESTINATIONS, Capability.MANAGE_DELIVERIES
+PLAN = Capability.MANAGE_SCHEDULES
 TITLE = {"title": "x"}
+HOURLY = {"name": "hourly", "cron": "@hourly", "template": TITLE}  # of a schedule
+BULK = {"operations": [{"op": "update", "id": "{task_id}", "title": "x"}]}
 WEBHOOK = {"name": "new", "url": "http://127.0.0.1:9/"}
 DEAD = {"delivery_id": "dead_delivery_id"}
 
 ROWS: dict[str, Row] = {
     "GET tasks/": Row(needs=READ),
     "POST tasks/": Row(needs=WRITE, body=TITLE, answers=201),
+    "POST tasks/bulk/": Row(needs=WRITE, body=BULK, stranger=400),
     "GET tasks/{task_id}/": Row(needs=READ),
     "PUT tasks/{task_id}/": Row(needs=WRITE, body=TITLE),
     "PATCH tasks/{task_id}/": Row(needs=WRITE, body=TITLE),
@@ -63,6 +67,15 @@ ROWS: dict[str, Row] = {
     "GET deliveries/{delivery_id}/": Row(needs=READ),
     "POST deliveries/{delivery_id}/retry/": Row(needs=CARRY, ids=DEAD),
     "POST deliveries/{delivery_id}/cancel/": Row(needs=CARRY),
+    "GET schedules/": Row(needs=READ),
+    "POST schedules/": Row(needs=PLAN, body=HOURLY, answers=201),
+    "POST schedules/preview/": Row(needs=READ, body={"cron": "@hourly"}),
+    "GET schedules/{schedule_id}/": Row(needs=READ),
+    "PATCH schedules/{schedule_id}/": Row(needs=PLAN, body={"cron": "@daily"}),
+    "DELETE schedules/{schedule_id}/": Row(needs=PLAN, answers=204),
+    "POST schedules/{schedule_id}/pause/": Row(needs=PLAN),
+    "POST schedules/{schedule_id}/resume/": Row(needs=PLAN),
+    "GET schedules/{schedule_id}/occurrences/": Row(needs=READ),
     "POST stream/ticket/": Row(needs=READ, answers=201),
 }
 

@@ -50,7 +50,10 @@ def build() -> World:
     waiting, dead = Delivery.objects.order_by("pk").values_list("pk", flat=True)
     Delivery.objects.filter(pk=dead).update(state="dead", ended_at=timezone.now())
     replay = owner.post(f"destinations/{destination}/replay/", {"from_seq": 1}).body["id"]
+    hourly = {"name": SECRET, "cron": "@hourly", "template": {"title": SECRET}}
+    schedule = owner.post("schedules/", hourly).body["id"]
     ids = {
+        "schedule_id": schedule,
         "task_id": task,
         "external_id": SECRET,
         "destination_id": destination,
