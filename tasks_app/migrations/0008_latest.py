@@ -28,6 +28,14 @@ class Migration(migrations.Migration):
                 name="destination_deleted",
             ),
         ),
+        migrations.AddIndex(
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(state="pending"),
+                fields=["next_attempt_at"],
+                name="delivery_due_longest",
+            ),
+        ),
         migrations.RunSQL(
             SQL.read_text(encoding="utf-8"),
             "DROP FUNCTION aftercommit_supersede(uuid[], uuid[]);",

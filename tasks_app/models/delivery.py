@@ -108,6 +108,11 @@ class Delivery(models.Model):
                 name="delivery_due",
             ),
             models.Index(
+                fields=["next_attempt_at"],
+                condition=models.Q(state="pending"),
+                name="delivery_due_longest",
+            ),
+            models.Index(
                 fields=["destination", "leased_by"],
                 condition=models.Q(state="leased"),
                 name="delivery_in_flight",
@@ -123,6 +128,11 @@ class Delivery(models.Model):
                 name="delivery_newest_of_task",
             ),
             models.Index(fields=["workspace_id", "-id"], name="delivery_newest"),
+            models.Index(
+                fields=["workspace_id", "state", "-id"],
+                condition=models.Q(state__in=["dead", "cancelled", "superseded"]),
+                name="delivery_ended_badly",
+            ),
             models.Index(fields=["destination", "event_seq", "sequence"], name="delivery_of_event"),
             models.Index(
                 fields=["behind"],

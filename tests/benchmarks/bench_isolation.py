@@ -71,7 +71,8 @@ def _print(results: list[dict[str, Any]], leases: dict[str, Any], ratios: dict[s
         print(f"{one['side']:<10}{one['deliveries']:>12}{numbers}   {strangers or ''}")
     print(f"beside / alone: p50 {ratios['p50']:.2f}, p99 {ratios['p99']:.2f} (target {TARGET})")
     for name, cost in leases.items():
-        print(f"{name:<60}{cost['ms']:>8.2f} ms{cost['pages']:>8} pages")
+        numbers = f"{cost['ms']:>8.2f} ms{cost['pages']:>8} pages{cost['look_ms']:>8.2f} ms a look"
+        print(f"{name:<60}{numbers}")
 
 
 if __name__ == "__main__":

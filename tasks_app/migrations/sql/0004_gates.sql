@@ -64,13 +64,29 @@ LANGUAGE sql STABLE AS $$
         WHERE l.requests IS NOT NULL OFFSET 0) w ON true
 $$;
 
--- Which destinations have something that is due by then, and since when: one look-up by index for
--- each destination and rank that has anything pending at all, however many rows that is.
+-- Which destinations have something that is due by then, and since when. The thousand rows that are
+-- due longest tell it, unless there are more: then one of those destinations may hide the others,
+-- and each is looked up by index, as often as it has ranks with anything pending at all, however
+-- many rows that is. So what costs most, a retry each at thousands of destinations that is due
+-- later, is passed over but in a flood. (PL/pgSQL keeps it from being mixed into the plan of its
+-- caller, which then begins with all destinations.)
 CREATE FUNCTION aftercommit_due(by timestamptz)
-RETURNS TABLE (destination_id uuid, due_at timestamptz) LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE line AS (
+RETURNS TABLE (destination_id uuid, due_at timestamptz)
+LANGUAGE plpgsql STABLE ROWS 10
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH RECURSIVE oldest AS MATERIALIZED (
+        SELECT q.destination_id, q.next_attempt_at FROM delivery q
+        WHERE q.state = 'pending' AND q.next_attempt_at <= by
+        ORDER BY q.next_attempt_at LIMIT 1000
+    ), flood AS MATERIALIZED (
+        SELECT count(*) = 1000 AS is_there FROM oldest
+    ), line AS (
         (SELECT q.destination_id, q.rank, q.next_attempt_at FROM delivery q
-         WHERE q.state = 'pending'
+         WHERE q.state = 'pending' AND (SELECT f.is_there FROM flood f)
          ORDER BY q.destination_id, q.rank, q.next_attempt_at, q.sequence LIMIT 1)
         UNION ALL
         SELECT n.* FROM line l CROSS JOIN LATERAL (
@@ -78,8 +94,12 @@ RETURNS TABLE (destination_id uuid, due_at timestamptz) LANGUAGE sql STABLE AS $
             WHERE q.state = 'pending' AND (q.destination_id, q.rank) > (l.destination_id, l.rank)
             ORDER BY q.destination_id, q.rank, q.next_attempt_at, q.sequence LIMIT 1) n
     )
+    SELECT o.destination_id, min(o.next_attempt_at) FROM oldest o
+    WHERE NOT (SELECT f.is_there FROM flood f) GROUP BY o.destination_id
+    UNION ALL
     SELECT l.destination_id, min(l.next_attempt_at) FROM line l
-    WHERE l.next_attempt_at <= by GROUP BY l.destination_id
+    WHERE l.next_attempt_at <= by GROUP BY l.destination_id;
+END
 $$;
 
 -- Lease: claim what may go out now, for one worker. It never waits for a lock.
