@@ -114,11 +114,19 @@ class KeyInUse(Conflict):
 
     code = "idempotency_key_in_use"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": "1"}
+
 
 class SecretShownOnce(Conflict):
     """This was done. Its answer showed a secret, which is shown once and kept nowhere."""
 
     code = "secret_shown_once"
+
+    def __init__(self, *, location: str | None) -> None:
+        super().__init__()
+        self.headers = {"Location": location} if location else {}
 
 
 class KeyReused(Refusal):
