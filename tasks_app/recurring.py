@@ -23,7 +23,7 @@ from tasks_app.models import Schedule
 
 logger = logging.getLogger(__name__)
 
-BATCH: Final = 100  # schedules in one transaction
+BATCH: Final = 50  # schedules in one transaction
 SLICE: Final = 0.5  # seconds of one sweep
 STRETCH: Final = 500  # schedules looked at for what other data of time zones does to them
 KEPT: Final = "90 days"  # occurrences

@@ -109,6 +109,7 @@ class OccurrenceSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField()
 
 
+TEMPLATE: Final = TemplateSerializer()
 WHOLE: Final = ScheduleDetailSerializer()
 PART: Final = ScheduleChangeSerializer(partial=True)
 TRIED: Final = PreviewRequestSerializer()
@@ -121,7 +122,7 @@ def told_schedule(schedule: Schedule) -> dict[str, Any]:
         "name": schedule.name,
         "cron": schedule.cron,
         "time_zone": schedule.time_zone,
-        "template": {name: schedule.template.get(name) for name in WHOLE.fields["template"].fields},
+        "template": {name: schedule.template.get(name) for name in TEMPLATE.fields},
         "catch_up": schedule.catch_up,
         "state": schedule.state,
         "next_at": moment(schedule.next_at),

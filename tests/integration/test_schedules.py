@@ -110,11 +110,10 @@ def test_the_most_that_is_caught_up_are_the_newest_hundred(workspace: Workspace)
 
 def test_what_was_missed_while_it_was_paused_is_not_made(workspace: Workspace) -> None:
     every = schedule(workspace, cron=MINUTELY)
-    named = {"workspace_id": workspace.pk, "schedule_id": every.pk, "cause": cause()}
-    pause_schedule(**named)
+    pause_schedule(workspace_id=workspace.pk, schedule_id=every.pk, cause=cause())
     Schedule.objects.update(since=clock() - timedelta(minutes=10))
     make_scheduled()
-    resumed = resume_schedule(**named)
+    resumed = resume_schedule(workspace_id=workspace.pk, schedule_id=every.pk, cause=cause())
     assert resumed.next_at
     assert resumed.next_at > clock()
     make_scheduled()

@@ -1,0 +1,50 @@
+"""The kill matrix, schedules: the worker that makes a task is killed with -9 before its commit.
+
+The point is forced by a lock in PostgreSQL: the task is written and its event is being recorded,
+which waits for the counter of a destination. docs/guarantees.md lists the row.
+"""
+
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks_app.models import DestinationCounter, Task, Workspace
+from tests.support.engine import to
+from tests.support.factories import log
+from tests.support.matrix import UNDER_WAY, has_left, locked, waits_for_a_lock
+from tests.support.schedules import came, created, schedule, times
+from tests.support.sink import sink
+from tests.support.threads import until
+from tests.support.worker import beat, worker
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+
+
+def test_worker_killed_while_it_makes_a_task_of_a_schedule_doubles_nothing(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """With two beats, and two workers after it."""
+    with sink() as out, beat(tmp_path), beat(tmp_path, name="second-beat"):
+        there = to(workspace, out.url)
+        yearly = schedule(workspace, cron="0 0 1 1 *", catch_up="all")
+        counter = DestinationCounter.objects.select_for_update().filter(pk=there.pk)
+        with locked(lambda: list(counter)), worker(tmp_path, name="one") as first:
+            came(yearly, ago=timedelta(minutes=1))
+            until(lambda: waits_for_a_lock("worker"), "it records the task")
+            assert Task.objects.count() == 0  # nothing half-written is visible
+            first.kill()
+        until(lambda: has_left("worker"), "PostgreSQL has rolled it back")
+        with ExitStack() as stack:
+            for name in ("two", "three"):
+                stack.enter_context(worker(tmp_path, name=name))
+            until(lambda: len(out.came) > 0, "another makes it", UNDER_WAY + 10)
+            until(lambda: told_of(workspace) == 3, "its delivery is settled", UNDER_WAY)
+    assert len(times(yearly)) == len(created(workspace)) == Task.objects.count() == 1
+    assert [came.data["actor"]["kind"] for came in out.came] == ["schedule"]
+
+
+def told_of(workspace: Workspace) -> int:
+    """Count the events from the schedule's on: made, task created, synced."""
+    return len([e for e in log(workspace) if not e.type.startswith("destination")])
