@@ -80,6 +80,7 @@ def deployment(folder: Path, image: Image) -> Iterator[Deployment]:
     variables = read_env_file(CHECKOUT / ".env.example") | {
         "SITE_ADDRESS": f"https://localhost:{port}",
         "ALLOWED_HOSTS": "localhost",
+        "PUBLIC_URL": f"https://localhost:{port}",
         "SECRETS_DIR": str(make_secrets(folder)),
         "OUTBOUND_ALLOWED_NETWORKS": "127.0.0.1/32",  # where the outside world's stand-in listens
         "SANDBOX_PORT": str(sandbox),
