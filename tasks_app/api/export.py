@@ -91,7 +91,10 @@ class ExportView(WorkspaceView):
             "X-Content-Type-Options": "nosniff",
             "X-Accel-Buffering": "no",
         }
-        return StreamingHttpResponse(body, headers=headers, content_type=MEDIA_TYPES[file_format])
+        kind = MEDIA_TYPES[file_format]
+        response = StreamingHttpResponse(body, headers=headers, content_type=kind)
+        response._resource_closers.append(place.leave)  # also of one that nobody begins to read
+        return response
 
 
 def _asked(request: Request) -> tuple[Q, str]:

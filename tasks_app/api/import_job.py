@@ -110,10 +110,12 @@ class ImportView(WorkspaceView):
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         """Leave a file to the view: whoever looks for a CSRF token would read all of it."""
+        made = super().initialize_request(request, *args, **kwargs)
         if self._takes_a_file(request):
-            given = cast("Any", request)
-            given._post, given._files = QueryDict(), MultiValueDict()
-        return super().initialize_request(request, *args, **kwargs)
+            unread = cast("Any", made)
+            unread._data = unread._full_data = QueryDict()
+            unread._files = MultiValueDict()
+        return made
 
     def perform_content_negotiation(
         self, request: Request, force: bool = False
