@@ -1,4 +1,4 @@
-"""What is due is found among thousands of destinations whose retries are due later, flood or not."""
+"""What is due is found among thousands of destinations with retries due later, flood or not."""
 
 import json
 
