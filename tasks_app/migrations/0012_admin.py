@@ -35,12 +35,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="task",
             index=models.Index(
-                fields=["workspace", "status", "-created_at", "-id"], name="task_by_status"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="task",
-            index=models.Index(
                 condition=models.Q(("priority", "normal"), _negated=True),
                 fields=["workspace", "priority", "-created_at", "-id"],
                 name="task_by_priority",
