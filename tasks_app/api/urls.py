@@ -19,6 +19,7 @@ from tasks_app.api.preview import PreviewView
 from tasks_app.api.reconciliation import ReconciliationView
 from tasks_app.api.replay import ReplayView
 from tasks_app.api.schedule import ScheduleView
+from tasks_app.api.stats import StatsView
 from tasks_app.api.stream_ticket import StreamTicketView
 from tasks_app.api.task import TaskView
 from tasks_app.api.workspace import WorkspacesView
@@ -95,5 +96,6 @@ urlpatterns = [
         "schedules/<uuid:schedule_id>/occurrences/",
         ScheduleView.as_view({"get": "occurrences"}),
     ),
+    path("stats/", StatsView.as_view({"get": "retrieve"})),
     path("stream/ticket/", StreamTicketView.as_view({"post": "create"})),
 ]

@@ -1,6 +1,10 @@
-"""Answers kept for a day by idempotency key."""
+"""Answers kept for a day by idempotency key; attempts counted as they are written."""
+
+from pathlib import Path
 
 from django.db import migrations, models
+
+SQL = (Path(__file__).parent / "sql" / "0009_attempt_count.sql").read_text(encoding="utf-8")
 
 
 class Migration(migrations.Migration):
@@ -34,5 +38,42 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
+        ),
+        migrations.CreateModel(
+            name="AttemptCount",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("destination_id", models.UUIDField()),
+                ("slot", models.DateTimeField()),
+                ("succeeded", models.BooleanField()),
+                ("bucket", models.SmallIntegerField()),
+                ("attempts", models.BigIntegerField()),
+            ],
+            options={
+                "db_table": "attempt_count",
+                "indexes": [models.Index(fields=["slot"], name="attempt_count_slot")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("destination_id", "slot", "succeeded", "bucket"),
+                        name="attempt_count_once",
+                    )
+                ],
+            },
+        ),
+        migrations.AddIndex(
+            model_name="task",
+            index=models.Index(
+                fields=["workspace", "status", "-created_at", "-id"], name="task_by_status"
+            ),
+        ),
+        migrations.RunSQL(
+            SQL,
+            "DROP TRIGGER attempt_is_counted ON attempt;"
+            "DROP FUNCTION aftercommit_count_attempts();",
         ),
     ]

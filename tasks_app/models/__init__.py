@@ -2,6 +2,7 @@
 
 from tasks_app.models.api_key import ApiKey, Scope, scopes_of_role
 from tasks_app.models.attempt import Attempt
+from tasks_app.models.attempt_count import AttemptCount
 from tasks_app.models.circuit import Circuit, CircuitState, Gate
 from tasks_app.models.delivery import OPEN_STATES, Delivery, DeliveryState
 from tasks_app.models.destination import Destination, DestinationCounter, DestinationState
@@ -30,6 +31,7 @@ __all__ = [
     "OPEN_STATES",
     "ApiKey",
     "Attempt",
+    "AttemptCount",
     "CatchUp",
     "Circuit",
     "CircuitState",

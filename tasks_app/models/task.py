@@ -100,11 +100,11 @@ class Task(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-created_at", "-id"], name="task_newest"),
             models.Index(fields=["workspace", "-updated_at", "-id"], name="task_latest_change"),
-            GinIndex(fields=["labels"], name="task_labels"),
-            GinIndex(SearchVector("title", config="simple"), name="task_title_words"),
             models.Index(
                 fields=["workspace", "status", "-created_at", "-id"], name="task_by_status"
             ),
+            GinIndex(fields=["labels"], name="task_labels"),
+            GinIndex(SearchVector("title", config="simple"), name="task_title_words"),
             models.Index(
                 fields=["workspace", "priority", "-created_at", "-id"],
                 condition=~models.Q(priority=Priority.NORMAL),
