@@ -46,7 +46,7 @@ class DestinationAdmin(RecordedAdmin, ButtonsAdmin):
         *("created_at", "updated_at", "deleted_at"),
     )
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return what is typed, then what is told. Who may not manage it sees no address."""
         typed = ["name", "url", "events", "mode", "max_concurrency", "timeout", "retry_schedule"]
         if obj is None:

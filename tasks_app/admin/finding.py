@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.contrib.postgres.search import SearchQuery, SearchVector
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
 
 Rows = QuerySet[Any]
 Finder = Callable[[Rows, str], Rows | None]
@@ -54,6 +55,21 @@ def exactly(lookup: str) -> Finder:
 def beginning(lookup: str) -> Finder:
     """Return a finder of texts that begin so, in this case; the index is one for patterns."""
     return lambda rows, term: rows.filter(**{f"{lookup}__startswith": term})
+
+
+def by_address(lookup: str) -> Finder:
+    """Return a finder of mail addresses, in any case: the index is one of lower ones."""
+    lowered = f"{lookup}_lower"
+
+    def find(rows: Rows, term: str) -> Rows | None:
+        if "@" not in term:
+            return None
+        found_here: Rows = rows.alias(**{lowered: Lower(lookup)}).filter(
+            ~Q(**{lookup: ""}), **{lowered: term.lower()}
+        )
+        return found_here
+
+    return find
 
 
 def by_words(column: str) -> Finder:

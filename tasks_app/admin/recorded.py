@@ -5,15 +5,18 @@ kept for these: the workspace's log tells who changed what, whichever way they c
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
 from tasks_app.admin.scoped import ScopedAdmin
 from tasks_app.exceptions import Refusal
+from tasks_app.models import Task
 
 if TYPE_CHECKING:
     Form = forms.ModelForm[Any]
@@ -46,8 +49,8 @@ def told(refusal: Refusal) -> list[tuple[str, str]]:
     ]
 
 
-class RecordedAdmin(ScopedAdmin):
-    """Subclasses call actions in ``save_model`` and ``delete_model``, and nothing else."""
+class RefusingAdmin(ScopedAdmin):
+    """Shows what was refused in the form, which is a ``RefusableForm``."""
 
     form = RefusableForm
 
@@ -66,6 +69,10 @@ class RecordedAdmin(ScopedAdmin):
         except Refusal as refusal:
             setattr(request, _REFUSAL, refusal)
             return super().changeform_view(request, *args, **kwargs)
+
+
+class RecordedAdmin(RefusingAdmin):
+    """Subclasses call actions in ``save_model`` and ``delete_model``, and nothing else."""
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         """Ask, or delete; what is refused leads back to the page that shows how it is now."""
@@ -86,6 +93,18 @@ class RecordedAdmin(ScopedAdmin):
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponseRedirect:
+        """Lead to the log, in which the whole history is."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None or not self.has_view_permission(request, row):
+            raise PermissionDenied
+        asked = {"q": str(row.pk)} if isinstance(row, Task) else {"workspace": self.where(row)}
+        return HttpResponseRedirect(
+            f"{reverse('admin:tasks_app_event_changelist')}?{urlencode(asked)}"
+        )
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Leave it to the log."""

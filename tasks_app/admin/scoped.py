@@ -1,7 +1,7 @@
 """What every page of the admin keeps to: one's own workspaces, what one's role allows, indexes."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
@@ -45,7 +45,7 @@ class ScopedAdmin(Base):
     list_per_page = 50
     list_max_show_all = 0
     sortable_by = ()
-    search_fields: Sequence[str] = ("pk",)  # shows the box; `finders` say what it finds
+    search_fields: ClassVar[tuple[str, ...]] = ("pk",)  # shows the box; `finders` say what it finds
     search_help_text = "An id"
     ordering = ("-pk",)
     actions_selection_counter = False  # "all pages" would be a million rows a click
@@ -87,7 +87,7 @@ class ScopedAdmin(Base):
         """Return what the finders find, none of it twice."""
         return found(queryset, search_term, self.finders), False
 
-    def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
+    def get_list_filter(self, request: HttpRequest) -> Any:
         """Return the filters, that of workspaces first."""
         own = super().get_list_filter(request)
         return [WorkspaceFilter, *own] if self.to_workspace else own

@@ -5,7 +5,6 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -31,7 +30,8 @@ class Site(admin.AdminSite):
         def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             try:
                 _refuse_nul(request, kwargs)
-                return inner(request, *args, **kwargs)
+                answer: HttpResponseBase = inner(request, *args, **kwargs)
+                return answer
             except _Unstorable:
                 return self._told(request, 400, "Text must not contain NUL characters.")
             except PermissionDenied:
@@ -56,7 +56,7 @@ class _Unstorable(Exception):
 
 def _refuse_nul(request: HttpRequest, kwargs: dict[str, Any]) -> None:
     given = [value for _, values in request.GET.lists() for value in values]
-    if any("\0" in value for value in given) or "\0" in unquote(kwargs.get("object_id") or ""):
+    if any("\0" in value for value in given) or "\0" in (kwargs.get("object_id") or ""):
         raise _Unstorable
 
 

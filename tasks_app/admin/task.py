@@ -55,7 +55,7 @@ class TaskAdmin(RecordedAdmin):
         """Return the order of the index that serves the list."""
         return ("-created_at", "-id") if request.GET.get("workspace") else ("-id",)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return what is typed, then what is told; a task stays in its workspace."""
         typed = [*TYPED, "external_id", "metadata"]
         return ["workspace", *typed] if obj is None else [*typed, *TOLD, "seen"]

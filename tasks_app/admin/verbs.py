@@ -111,6 +111,6 @@ class ButtonsAdmin(ScopedAdmin):
         """Show the page with a button for each action that who looks may take."""
         obj = kwargs.get("obj")
         offered = self.get_actions(request) if obj is not None else {}
-        context["buttons"] = [(name, text) for _, name, text in offered.values()]
+        context["buttons"] = [(name, text) for _, name, text in filter(None, offered.values())]
         context["checkbox_name"] = ACTION_CHECKBOX_NAME
         return super().render_change_form(request, context, *args, **kwargs)

@@ -51,7 +51,7 @@ class WorkspaceAdmin(RecordedAdmin):
         """Return none: the list is that of workspaces."""
         return []
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return what is typed, then what is told."""
         return ["slug", "name", "owner"] if obj is None else ["slug", "name", *self.readonly_fields]
 

@@ -10,6 +10,10 @@ class Migration(migrations.Migration):
 
     dependencies = [("tasks_app", "0011_limits")]
     operations: list[migrations.operations.base.Operation] = [
+        migrations.AlterModelOptions(
+            name="delivery", options={"verbose_name_plural": "deliveries"}
+        ),
+        migrations.AlterModelOptions(name="apikey", options={"verbose_name": "API key"}),
         migrations.AddIndex(
             model_name="delivery",
             index=models.Index(

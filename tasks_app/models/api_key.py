@@ -69,6 +69,7 @@ class ApiKey(models.Model):
 
     class Meta:
         db_table = "api_key"
+        verbose_name = "API key"
         constraints = [
             models.CheckConstraint(
                 condition=models.Q(scope__in=Scope.values), name="api_key_scope_known"

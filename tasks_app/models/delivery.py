@@ -79,6 +79,7 @@ class Delivery(models.Model):
 
     class Meta:
         db_table = "delivery"
+        verbose_name_plural = "deliveries"
         constraints = [
             models.UniqueConstraint(
                 fields=["destination", "sequence"], name="delivery_sequence_once"

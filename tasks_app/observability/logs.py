@@ -95,6 +95,7 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
         "loggers": {
             "django.request": {"level": "ERROR"},
             "django.server": {"level": "WARNING"},
+            "axes": {"level": "WARNING"},  # it tells of every login in four lines
             "celery": {"level": "WARNING"},
             "kombu": {"level": "WARNING"},
         },
