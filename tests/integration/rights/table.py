@@ -76,6 +76,7 @@ ROWS: dict[str, Row] = {
     "POST schedules/{schedule_id}/pause/": Row(needs=PLAN),
     "POST schedules/{schedule_id}/resume/": Row(needs=PLAN),
     "GET schedules/{schedule_id}/occurrences/": Row(needs=READ),
+    "GET stats/": Row(needs=READ),
     "POST stream/ticket/": Row(needs=READ, answers=201),
 }
 
