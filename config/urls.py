@@ -5,11 +5,13 @@ from django.urls import URLPattern, URLResolver, include, path
 from tasks_app.admin import site
 from tasks_app.api.docs import DocsView, schema
 from tasks_app.api.health import healthz, readyz
+from tasks_app.api.metrics import metrics
 from tasks_app.api.throttles import limited_by_address
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
     path("api/v1/", include("tasks_app.api.urls")),
     path("api/schema/", schema, name="schema"),
     path("api/docs/", DocsView.as_view(), name="docs"),

@@ -25,6 +25,7 @@ from realtime.frames import Frame
 from realtime.limits import Limits, limits_from_settings
 from realtime.room import Room
 from tasks_app.events import wire
+from tasks_app.observability.metrics import FOLLOWERS
 
 logger = logging.getLogger(__name__)
 TICK_SECONDS = 0.5
@@ -70,6 +71,7 @@ class Hub:
             return
         room = self._room(follower.principal.workspace_id, head)
         self.followers.add(follower)
+        FOLLOWERS.set(len(self.followers))
         lost = cursor is not None and not cursor.lies_in(head)
         follower.position = head.seq if cursor is None or lost else cursor.seq
         follower.send(self._welcome(follower, head))
@@ -80,6 +82,7 @@ class Hub:
     def leave(self, follower: Follower) -> None:
         """Forget a follower, and the room with its last one."""
         self.followers.discard(follower)
+        FOLLOWERS.set(len(self.followers))
         room = self.rooms.get(follower.principal.workspace_id)
         if room is None:
             return

@@ -10,6 +10,7 @@ from config.settings.imports import *  # noqa: F403
 from config.settings.login import *  # noqa: F403
 from config.settings.logs import *  # noqa: F403
 from config.settings.mail import *  # noqa: F403
+from config.settings.metrics import *  # noqa: F403
 from config.settings.people import *  # noqa: F403
 from config.settings.rest import *  # noqa: F403
 from config.settings.security import *  # noqa: F403

@@ -11,6 +11,7 @@ from django.middleware.common import CommonMiddleware
 from django.utils.cache import patch_vary_headers
 
 from tasks_app.observability import request_id
+from tasks_app.observability.metrics import count_request
 from tasks_app.queries.principal import Principal
 from tasks_app.security.cors import cors_headers, preflight_headers
 
@@ -18,7 +19,7 @@ Answer = Callable[[HttpRequest], HttpResponseBase]
 
 logger = logging.getLogger("tasks_app.request")
 
-QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds: lines only when they fail
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds: lines only when they fail
 
 
 class RequestIdMiddleware:
@@ -51,6 +52,13 @@ class RequestLogMiddleware:
         response = self.get_response(request)
         if request.path in QUIET and response.status_code < 400:
             return response
+        match = request.resolver_match
+        count_request(
+            method=request.method or "",
+            route=match.route if match else "",
+            status=response.status_code,
+            seconds=time.perf_counter() - began,
+        )
         principal: Principal | None = getattr(request, "principal", None)
         logger.info(
             "request",

@@ -5,7 +5,7 @@ that they share, and a drain under way finishes what it has sent and leases no m
 """
 
 import gc
-from typing import Any
+from typing import Any, Final
 
 from celery.signals import (
     task_received,
@@ -18,6 +18,9 @@ from tasks_app.delivery import beats
 from tasks_app.delivery.drain import close_engine
 from tasks_app.delivery.worker import turn
 from tasks_app.events import wire
+from tasks_app.observability.metric_report import report_as
+
+ROLE: Final = "worker"
 
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
@@ -29,6 +32,7 @@ def begin(**_: Any) -> None:
     """
     gc.freeze()
     beats.this_process()
+    report_as(ROLE).start()
 
 
 @task_received.connect  # type: ignore[untyped-decorator]
@@ -49,4 +53,5 @@ def end(**_: Any) -> None:
     """Let connections go and leave no row behind, so that nobody waits for our silence."""
     close_engine()
     beats.this_process().stop()
+    report_as(ROLE).stop()
     beats.forget()

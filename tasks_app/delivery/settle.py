@@ -29,6 +29,7 @@ from tasks_app.events.outcome import Told, deliveries_of, outcome_events
 from tasks_app.events.record import lock_heads, record_events
 from tasks_app.events.turn import move_on
 from tasks_app.models import Delivery, DeliveryState
+from tasks_app.observability.metrics import count_attempt
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +76,21 @@ def settle(group: Sequence[Ended], *, patience: int | None = None) -> int:
         told = outcome_events(_told(group, settled))
         record_events([*paused_events(paused), *opened_events(seen.opened), *told, *broken])
     pause_hopeless(seen.hopeless)
+    _count(group, settled)
     if len(settled) < len(group):
         logger.warning("stale_claims_refused", extra={"count": len(group) - len(settled)})
     return len(settled)
+
+
+def _count(group: Sequence[Ended], settled: Sequence[Delivery]) -> None:
+    states = {one.pk: one.state for one in settled}
+    for ended in group:
+        if ended.row.delivery_id in states:
+            count_attempt(
+                kind=ended.row.destination.kind,
+                state=states[ended.row.delivery_id],
+                seconds=ended.outcome.duration_ms / 1000,
+            )
 
 
 def _wait_no_longer_than(patience: int) -> None:

@@ -28,6 +28,7 @@ from tasks_app.delivery.ramp import close_ramps
 from tasks_app.delivery.replaying import replay_some
 from tasks_app.delivery.take_over import take_over
 from tasks_app.events.commit_hook import ring_drain
+from tasks_app.observability.metric_report import fold_the_dead
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,14 @@ def sweep() -> None:
     """
     close_old_connections()
     beat("beat", "beat")
+    clear_up()
+    if due_in(ahead=AHEAD) < NEVER:
+        ring_drain()
+    send_notices()
+
+
+def clear_up() -> None:
+    """Do all that the sweep does but the ringing: for whoever drains without beat and broker."""
     for job in (take_over, cancel_of_deleted, close_ramps, *_seldom()):
         _isolated(partial(_alone, job))
     for job in (let_some_go, forget_answers):
@@ -53,9 +62,6 @@ def sweep() -> None:
             if not _isolated(partial(_alone, job)):
                 break
     _isolated(replay_some)
-    if due_in(ahead=AHEAD) < NEVER:
-        ring_drain()
-    send_notices()
 
 
 def _isolated(work: Callable[[], int]) -> int:
@@ -74,7 +80,13 @@ def _seldom() -> tuple[Callable[[], int], ...]:
     if time.monotonic() - _last_seldom[0] < SELDOM:
         return ()
     _last_seldom[0] = time.monotonic()
-    return cancel_of_long_deleted, follow_lost_chains, give_stuck_turns, forget_the_old
+    return (
+        cancel_of_long_deleted,
+        follow_lost_chains,
+        give_stuck_turns,
+        forget_the_old,
+        fold_the_dead,
+    )
 
 
 @transaction.atomic

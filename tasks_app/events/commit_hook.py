@@ -7,6 +7,7 @@ BELL_BREAKER_SECONDS pays for at most two waits (see `valkey`) and the rest pay 
 
 import logging
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.db import connection, transaction
 
 from tasks_app.events import wire
 from tasks_app.events.valkey import Breaker, bell_client, breaker, cache_breaker, cache_client
+from tasks_app.observability.metrics import BELLS_FAILED, EVENTS
 
 logger = logging.getLogger(__name__)
 
@@ -31,20 +33,26 @@ class Bells:
         self.grown: dict[uuid.UUID, int] = {}
         self.deliver = False
         self.access: set[uuid.UUID | None] = set()
+        self.kinds: Counter[str] = Counter()
 
-    def add(self, workspace_id: uuid.UUID, seq: int, *, deliver: bool) -> None:
-        """Remember that a log has grown, and whether there is something to deliver."""
+    def add(self, workspace_id: uuid.UUID, seq: int, *, deliver: bool, kind: str) -> None:
+        """Remember that a log has grown by an event, and whether there is something to deliver."""
+        self.kinds[kind] += 1
         self.grown[workspace_id] = max(seq, self.grown.get(workspace_id, 0))
         self.deliver = self.deliver or deliver
 
     def __call__(self) -> None:
-        """Ring; whatever goes wrong is logged and left to the sweep."""
+        """Count and ring; whatever goes wrong is logged and left to the sweep."""
+        for kind, count in self.kinds.items():
+            EVENTS.labels(kind).inc(count)
         ring(self.grown, deliver=self.deliver, access=self.access)
 
 
-def ring_after_commit(workspace_id: uuid.UUID, seq: int, *, deliver: bool) -> None:
+def ring_after_commit(
+    workspace_id: uuid.UUID, seq: int, *, deliver: bool, kind: str = "other"
+) -> None:
     """Ring once this transaction has committed; not at all if it rolls back."""
-    _bells_of_this_transaction().add(workspace_id, seq, deliver=deliver)
+    _bells_of_this_transaction().add(workspace_id, seq, deliver=deliver, kind=kind)
 
 
 def tell_access_changed(workspace_id: uuid.UUID | None) -> None:
@@ -96,6 +104,7 @@ def _ring_at(
             )
     except Exception:
         fuse.trip()
+        BELLS_FAILED.inc()
         logger.warning("bells_failed", exc_info=True, extra={"workspaces": len(grown)})
 
 

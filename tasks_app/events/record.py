@@ -67,7 +67,9 @@ def record_events(events: Sequence[NewEvent]) -> list[Recorded]:
     if len(recorded) != len(events):
         raise RuntimeError("A workspace without a head: create it with create_workspace().")
     for event, row in zip(events, recorded, strict=True):
-        ring_after_commit(event.workspace_id, row.seq, deliver=event.type in DELIVERED)
+        ring_after_commit(
+            event.workspace_id, row.seq, deliver=event.type in DELIVERED, kind=event.type
+        )
     record_events(_superseded(events, recorded))
     return recorded
 

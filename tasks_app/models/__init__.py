@@ -18,6 +18,7 @@ from tasks_app.models.import_job import (
 )
 from tasks_app.models.invitation import Invitation
 from tasks_app.models.membership import Membership, Role
+from tasks_app.models.metric_report import MetricReport
 from tasks_app.models.notice import Notice, NoticeKind
 from tasks_app.models.process_beat import ProcessBeat
 from tasks_app.models.replay import Replay, ReplayState
@@ -50,6 +51,7 @@ __all__ = [
     "IdempotencyKey",
     "Invitation",
     "Membership",
+    "MetricReport",
     "Notice",
     "NoticeKind",
     "Priority",

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.utils.module_loading import import_string
 
+from tasks_app.observability.metric_report import report_as
+
 #: By name, since importing Daphne installs Twisted's reactor in the process.
 SERVERS = {
     "uvicorn": "realtime.servers.uvicorn_server.serve_by_uvicorn",
@@ -31,6 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
         """Serve until SIGTERM."""
         serve, application = import_string(SERVERS[options["server"]]), get_default_application()
+        report_as("stream").start()
         gc.collect()
         gc.freeze()  # what is loaded by now stays: no full collection need hold up the hub for it
         serve(
