@@ -21,6 +21,7 @@ from tasks_app.delivery.clear import (
     cancel_of_long_deleted,
     forget_the_old,
 )
+from tasks_app.delivery.counts import forget_counts
 from tasks_app.delivery.due import AHEAD, NEVER, due_in
 from tasks_app.delivery.freeing import let_some_go
 from tasks_app.delivery.post import send_notices
@@ -57,7 +58,7 @@ def clear_up() -> None:
     """Do all that the sweep does but the ringing: for whoever drains without beat and broker."""
     for job in (take_over, cancel_of_deleted, close_ramps, *_seldom()):
         _isolated(partial(_alone, job))
-    for job in (let_some_go, forget_answers):
+    for job in (let_some_go, forget_answers, forget_counts):
         for _ in range(BATCHES):
             if not _isolated(partial(_alone, job)):
                 break

@@ -5,7 +5,7 @@ from django.db import connection, transaction
 
 from tasks_app.delivery import answers
 from tasks_app.delivery.sweep import BATCHES, sweep
-from tasks_app.models import IdempotencyKey, Workspace
+from tasks_app.models import AttemptCount, IdempotencyKey, Workspace
 from tests.support.matrix import locked
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,3 +52,14 @@ def test_one_that_is_being_taken_for_a_new_request_holds_nothing_up(workspace: W
         assert left() == {"old1"}
     with transaction.atomic():
         assert answers.forget_answers() == 1
+
+
+def test_counts_of_attempts_go_when_no_statistics_need_them(workspace: Workspace) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO attempt_count (destination_id, slot, succeeded, bucket, attempts)"
+            " SELECT gen_random_uuid(), now() - n * interval '1 hour', true, 1, 1"
+            " FROM unnest(ARRAY[0, 24, 26, 100]) n"
+        )
+    sweep()
+    assert AttemptCount.objects.count() == 2
