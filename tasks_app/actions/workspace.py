@@ -23,6 +23,7 @@ from tasks_app.events.snapshot import moment
 from tasks_app.exceptions import NotFound
 from tasks_app.models import ApiKey, Destination, Invitation, Membership, Role, Workspace
 
+SLUG_PATTERN: Final = r"\A[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z"
 SLUG_TAKEN: Final = ("workspace_slug_key", "/slug", "Another workspace has this slug.")
 
 

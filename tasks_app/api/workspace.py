@@ -24,7 +24,7 @@ from tasks_app.models import Membership, Role
 from tasks_app.queries.snapshot import snapshot_at_head
 
 SLUG: Final = RegexValidator(
-    r"\A[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z",
+    actions.SLUG_PATTERN,
     "1 to 50 of a-z, 0-9 and -, which stands neither first nor last.",
     "invalid_slug",
 )

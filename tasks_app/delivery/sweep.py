@@ -23,10 +23,12 @@ from tasks_app.delivery.clear import (
 )
 from tasks_app.delivery.counts import forget_counts
 from tasks_app.delivery.due import AHEAD, NEVER, due_in
+from tasks_app.delivery.erase import erase_some, forget_mail
 from tasks_app.delivery.freeing import let_some_go
 from tasks_app.delivery.post import send_notices
 from tasks_app.delivery.ramp import close_ramps
 from tasks_app.delivery.replaying import replay_some
+from tasks_app.delivery.retention import forget_some
 from tasks_app.delivery.take_over import take_over
 from tasks_app.events.commit_hook import ring_drain
 from tasks_app.observability.metric_report import fold_the_dead
@@ -58,7 +60,7 @@ def clear_up() -> None:
     """Do all that the sweep does but the ringing: for whoever drains without beat and broker."""
     for job in (take_over, cancel_of_deleted, close_ramps, *_seldom()):
         _isolated(partial(_alone, job))
-    for job in (let_some_go, forget_answers, forget_counts):
+    for job in (let_some_go, forget_answers, forget_counts, erase_some, forget_some):
         for _ in range(BATCHES):
             if not _isolated(partial(_alone, job)):
                 break
@@ -86,6 +88,7 @@ def _seldom() -> tuple[Callable[[], int], ...]:
         follow_lost_chains,
         give_stuck_turns,
         forget_the_old,
+        forget_mail,
         fold_the_dead,
     )
 

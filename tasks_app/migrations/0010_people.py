@@ -31,6 +31,14 @@ class Migration(migrations.Migration):
             name="deleted_at",
             field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
+        migrations.AddIndex(
+            model_name="workspace",
+            index=models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(("deleted_at__isnull", False)),
+                name="workspace_to_erase",
+            ),
+        ),
         migrations.CreateModel(
             name="Invitation",
             fields=[

@@ -25,6 +25,13 @@ class Workspace(models.Model):
 
     class Meta:
         db_table = "workspace"
+        indexes = [
+            models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False),
+                name="workspace_to_erase",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.slug

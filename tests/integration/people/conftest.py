@@ -14,6 +14,12 @@ from tests.support.callers import Caller, caller
 from tests.support.mail_server import MailServer, mail_server
 
 
+@pytest.fixture(autouse=True)
+def _unhurried(settings: Settings) -> None:
+    """Let one address ask as often as the tests do."""
+    settings.RATE_LIMIT_ADDRESS_PER_MINUTE = 0
+
+
 @pytest.fixture
 def owner(workspace: Workspace) -> Caller:
     """Return an owner with a key, beside Alice."""

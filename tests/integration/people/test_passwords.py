@@ -1,6 +1,7 @@
 """Passwords: a link by mail tells nobody whether there is an account, is used once, ends logins."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
@@ -113,7 +114,7 @@ def test_of_two_who_use_a_link_at_once_one_sets_the_password(
     def use(password: str) -> bool:
         return reset_password(uid=parts["uid"], token=parts["token"], password=password) is not None
 
-    tries = [in_thread(lambda n=n: use(f"correct horse {n}")) for n in range(4)]
+    tries = [in_thread(partial(use, f"correct horse {n}")) for n in range(4)]
     assert sorted(one.result(20) for one in tries) == [False, False, False, True]
 
 
