@@ -10,7 +10,10 @@ REST_FRAMEWORK: dict[str, Any] = {
         "tasks_app.api.auth.WorkspaceSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["tasks_app.api.permissions.WorkspacePermission"],
-    "DEFAULT_RENDERER_CLASSES": ["tasks_app.api.rendering.JsonRenderer"],
+    "DEFAULT_RENDERER_CLASSES": [  # the first is what all get who do not ask for another
+        "tasks_app.api.rendering.JsonRenderer",
+        "tasks_app.api.browsable.Page",
+    ],
     "DEFAULT_PARSER_CLASSES": ["tasks_app.api.rendering.StrictJsonParser"],
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -39,6 +39,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tasks_app.api.form_method.FormMiddleware",
     "axes.middleware.AxesMiddleware",  # last: answers who has to wait
 ]
 LOGIN_REDIRECT_URL = "/api/docs/"

@@ -72,7 +72,9 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
         status=status, code=code, detail=detail, errors=errors, instance=context["request"].path
     )
     body |= getattr(exc, "members", {})
-    return Response(body, status=status, headers=headers, content_type=MEDIA_TYPE)
+    page = getattr(context["request"], "accepted_media_type", "") == "text/html"
+    media_type = None if page else MEDIA_TYPE
+    return Response(body, status=status, headers=headers, content_type=media_type)
 
 
 Understood = tuple[int, str, str, tuple[FieldError, ...], dict[str, str]]

@@ -131,6 +131,7 @@ TaskPage: Final = page_of(TaskSerializer)
 class TaskView(WorkspaceView):
     """Create, read, change and delete tasks."""
 
+    form = WHOLE
     capabilities = {
         "list": Capability.READ,
         "retrieve": Capability.READ,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 from rest_framework.viewsets import ViewSet
 
 from tasks_app.access import Capability
@@ -26,6 +27,7 @@ class WorkspaceView(ViewSet):
     """
 
     capabilities: ClassVar[Mapping[str, Capability]] = {}
+    form: ClassVar[Serializer[Any] | None] = None  # its fields are a form on the page; else JSON
     shows_secret: ClassVar[frozenset[str]] = frozenset()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
