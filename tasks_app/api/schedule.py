@@ -18,11 +18,11 @@ from tasks_app.api.schedule_fields import (
     TRIED,
     WHOLE,
     OccurrenceSerializer,
-    PreviewRequestSerializer,
     RunsSerializer,
     ScheduleChangeSerializer,
     ScheduleDetailSerializer,
     ScheduleSerializer,
+    ScheduleTrySerializer,
     next_runs,
     told_in_detail,
     told_occurrence,
@@ -94,7 +94,7 @@ class ScheduleView(WorkspaceView):
     @documented(
         "schedules_preview",
         RunsSerializer,
-        request=PreviewRequestSerializer,
+        request=ScheduleTrySerializer,
         cursor=False,
         example={"cron": "30 2 * * *", "time_zone": "Europe/Berlin"},
     )

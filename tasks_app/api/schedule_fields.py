@@ -87,7 +87,7 @@ class ScheduleChangeSerializer(ScheduleDetailSerializer):
     template = TemplateChangeSerializer()
 
 
-class PreviewRequestSerializer(StrictSerializer):
+class ScheduleTrySerializer(StrictSerializer):
     """An expression and a zone to try."""
 
     cron = Text(max_length=LENGTH)
@@ -112,7 +112,7 @@ class OccurrenceSerializer(serializers.Serializer[Any]):
 TEMPLATE: Final = TemplateSerializer()
 WHOLE: Final = ScheduleDetailSerializer()
 PART: Final = ScheduleChangeSerializer(partial=True)
-TRIED: Final = PreviewRequestSerializer()
+TRIED: Final = ScheduleTrySerializer()
 
 
 def told_schedule(schedule: Schedule) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import pytest
 from tasks_app.models import DestinationCounter, Task, Workspace
 from tests.support.engine import to
 from tests.support.factories import log
-from tests.support.matrix import UNDER_WAY, has_left, locked, waits_for_a_lock
-from tests.support.schedules import came, created, schedule, times
+from tests.support.matrix import UNDER_WAY, beats, has_left, locked, waits_for_a_lock
+from tests.support.schedules import SELDOM, came, created, schedule, times
 from tests.support.sink import sink
 from tests.support.threads import until
 from tests.support.worker import beat, worker
@@ -28,20 +28,22 @@ def test_worker_killed_while_it_makes_a_task_of_a_schedule_doubles_nothing(
     """With two beats, and two workers after it."""
     with sink() as out, beat(tmp_path), beat(tmp_path, name="second-beat"):
         there = to(workspace, out.url)
-        yearly = schedule(workspace, cron="0 0 1 1 *", catch_up="all")
+        leaping = schedule(workspace, cron=SELDOM)
         counter = DestinationCounter.objects.select_for_update().filter(pk=there.pk)
-        with locked(lambda: list(counter)), worker(tmp_path, name="one") as first:
-            came(yearly, ago=timedelta(minutes=1))
-            until(lambda: waits_for_a_lock("worker"), "it records the task")
-            assert Task.objects.count() == 0  # nothing half-written is visible
-            first.kill()
+        with worker(tmp_path, name="one") as first:
+            until(lambda: beats(first), "the worker lives")
+            with locked(lambda: list(counter)):
+                came(leaping, ago=timedelta(minutes=1))
+                until(lambda: waits_for_a_lock("worker"), "it records the task")
+                assert Task.objects.count() == 0  # nothing half-written is visible
+                first.kill()
         until(lambda: has_left("worker"), "PostgreSQL has rolled it back")
         with ExitStack() as stack:
             for name in ("two", "three"):
                 stack.enter_context(worker(tmp_path, name=name))
             until(lambda: len(out.came) > 0, "another makes it", UNDER_WAY + 10)
             until(lambda: told_of(workspace) == 3, "its delivery is settled", UNDER_WAY)
-    assert len(times(yearly)) == len(created(workspace)) == Task.objects.count() == 1
+    assert len(times(leaping)) == len(created(workspace)) == Task.objects.count() == 1
     assert [came.data["actor"]["kind"] for came in out.came] == ["schedule"]
 
 

@@ -15,10 +15,9 @@ from tasks_app.models import Delivery, Schedule, ScheduleOccurrence, Task, Works
 from tasks_app.recurring import forget_old_occurrences, make_scheduled
 from tests.support import factories
 from tests.support.factories import cause
-from tests.support.schedules import came, created, schedule, set_next, times, told
+from tests.support.schedules import SELDOM, came, created, schedule, set_next, times, told
 
 pytestmark = pytest.mark.django_db(transaction=True)
-MINUTELY = "* * * * *"
 
 
 def now_on() -> datetime:
@@ -29,7 +28,7 @@ def now_on() -> datetime:
 def test_what_is_due_becomes_a_task_like_any_other(workspace: Workspace) -> None:
     there = factories.destination(workspace)
     template = {"title": "Water the plants", "priority": "high", "labels": ["home"], "due_in": 3600}
-    every = schedule(workspace, "Plants", cron=MINUTELY, template=template)
+    every = schedule(workspace, "Plants", cron=SELDOM, template=template)
     at = came(every)
     make_scheduled()
     (task,) = Task.objects.in_workspace(workspace.pk).with_sync()
@@ -54,7 +53,7 @@ def test_what_is_due_becomes_a_task_like_any_other(workspace: Workspace) -> None
 
 
 def test_nothing_is_made_before_its_time_nor_twice(workspace: Workspace) -> None:
-    every = schedule(workspace, cron=MINUTELY)
+    every = schedule(workspace, cron=SELDOM)
     set_next(now_on() + timedelta(minutes=1), every)
     make_scheduled()
     assert created(workspace) == []
@@ -65,7 +64,7 @@ def test_nothing_is_made_before_its_time_nor_twice(workspace: Workspace) -> None
 
 
 def test_what_is_late_is_made_one_by_one_in_order(workspace: Workspace) -> None:
-    every = schedule(workspace, cron=MINUTELY)
+    every = schedule(workspace, cron="* * * * *")
     first = came(every, ago=timedelta(minutes=14))
     make_scheduled()
     made = times(every)
@@ -109,7 +108,7 @@ def test_the_most_that_is_caught_up_are_the_newest_hundred(workspace: Workspace)
 
 
 def test_what_was_missed_while_it_was_paused_is_not_made(workspace: Workspace) -> None:
-    every = schedule(workspace, cron=MINUTELY)
+    every = schedule(workspace, cron="* * * * *")
     pause_schedule(workspace_id=workspace.pk, schedule_id=every.pk, cause=cause())
     Schedule.objects.update(since=clock() - timedelta(minutes=10))
     make_scheduled()
@@ -121,7 +120,7 @@ def test_what_was_missed_while_it_was_paused_is_not_made(workspace: Workspace) -
 
 
 def test_what_was_due_before_a_pause_is_made_before_it(workspace: Workspace) -> None:
-    every = schedule(workspace, cron=MINUTELY)
+    every = schedule(workspace, cron=SELDOM)
     at = came(every)
     pause_schedule(workspace_id=workspace.pk, schedule_id=every.pk, cause=cause())
     assert times(every) == [at]
@@ -135,7 +134,7 @@ def spoil(one: Schedule, **template: Any) -> None:
 
 
 def test_a_template_that_is_refused_stops_nobody_and_says_why(workspace: Workspace) -> None:
-    good, bad, also = (schedule(workspace, name, cron=MINUTELY) for name in ("a", "b", "c"))
+    good, bad, also = (schedule(workspace, name, cron=SELDOM) for name in ("a", "b", "c"))
     spoil(bad, title="x" * 300)
     at = came(good, bad, also)
     make_scheduled()
@@ -159,7 +158,7 @@ def test_a_template_that_is_refused_stops_nobody_and_says_why(workspace: Workspa
 
 
 def test_a_schedule_whose_time_zone_is_gone_is_paused_and_says_so(workspace: Workspace) -> None:
-    lost, other = schedule(workspace, cron=MINUTELY), schedule(workspace, cron=MINUTELY)
+    lost, other = schedule(workspace, cron=SELDOM), schedule(workspace, cron=SELDOM)
     Schedule.objects.filter(pk=lost.pk).update(time_zone="Atlantis/Poseidonis")
     came(lost, other)
     make_scheduled()
@@ -172,7 +171,7 @@ def test_a_schedule_whose_time_zone_is_gone_is_paused_and_says_so(workspace: Wor
 
 def test_an_occurrence_that_has_a_row_is_not_made_once_more(workspace: Workspace) -> None:
     """The belt: should the row of the schedule be put back, as by a hand in the database."""
-    every = schedule(workspace, cron=MINUTELY)
+    every = schedule(workspace, cron=SELDOM)
     at = came(every)
     make_scheduled()
     set_next(at, every)
@@ -200,7 +199,7 @@ def test_other_data_of_a_time_zone_moves_what_is_to_come(
 
 
 def test_the_task_may_be_deleted_and_old_occurrences_are_forgotten(workspace: Workspace) -> None:
-    every = schedule(workspace, cron=MINUTELY)
+    every = schedule(workspace, cron=SELDOM)
     came(every)
     make_scheduled()
     task = Task.objects.get()

@@ -11,6 +11,7 @@ from tasks_app.models import Event, Schedule, ScheduleOccurrence, Workspace
 from tests.support.factories import cause, log
 
 HOURLY = "@hourly"
+SELDOM = "0 0 29 2 *"  # so that nothing comes by itself while a test runs
 
 
 def schedule(of: Workspace, name: str = "", **fields: Any) -> Schedule:
@@ -24,10 +25,7 @@ def schedule(of: Workspace, name: str = "", **fields: Any) -> Schedule:
 
 
 def came(*schedules: Schedule, ago: timedelta = timedelta(seconds=1)) -> datetime:
-    """Let the next occurrence have come so long ago, rounded to its minute; return when that was.
-
-    The minute must be one that the expression names: tests that care use ``* * * * *``.
-    """
+    """Let the next occurrence have come so long ago, at a whole minute; return when that was."""
     at = (clock() - ago).replace(second=0, microsecond=0)
     set_next(at, *schedules)
     return at
