@@ -5,6 +5,7 @@ Refusal
 ├── Unauthenticated       401  unauthenticated
 ├── Forbidden             403  forbidden
 ├── Invalid               400  invalid              (errors: pointer, code, detail)
+├── NoLongerKept          410  no_longer_kept       (kept_from)
 ├── StaleVersion          412  stale_version
 ├── Conflict              409  conflict
 │   ├── NotRetryable      409  not_retryable
@@ -71,6 +72,16 @@ class Invalid(Refusal):
     """The input is not valid."""
 
     code, status = "invalid", 400
+
+
+class NoLongerKept(Refusal):
+    """This part of the log is no longer kept."""
+
+    code, status = "no_longer_kept", 410
+
+    def __init__(self, *, kept_from: int) -> None:
+        super().__init__(f"The log is kept from seq {kept_from} on: load anew, go on from there.")
+        self.members["kept_from"] = kept_from
 
 
 class StaleVersion(Refusal):

@@ -32,3 +32,6 @@ DELIVERY_AUTO_PAUSE_AFTER = env.integer(
     "DELIVERY_AUTO_PAUSE_AFTER", 5 * 24 * 3600, low=1, high=365 * 24 * 3600
 )
 DELIVERY_MAX_AGE = 4 * 24 * 3600  # older than this: dead
+# How long the past is kept, in days; 0: for ever.
+RETENTION_LOG_DAYS = env.integer("RETENTION_LOG_DAYS", 90, low=0, high=36_500)
+RETENTION_ATTEMPTS_DAYS = env.integer("RETENTION_ATTEMPTS_DAYS", 30, low=0, high=36_500)

@@ -16,9 +16,10 @@ from django.db.models.functions import Now
 from tasks_app.events.catalogue import SUBSCRIBABLE
 from tasks_app.events.cause import Cause
 from tasks_app.events.progress import progress_event
-from tasks_app.events.record import record_event
+from tasks_app.events.record import lock_heads, record_event
 from tasks_app.exceptions import FieldError, Invalid, NotFound, ReplayOver
 from tasks_app.models import Delivery, Destination, Event, Replay, ReplayState, WorkspaceHead
+from tasks_app.queries.kept import kept_from
 from tasks_app.queries.replay import Chosen, count_chosen, seq_at
 
 COUNTING_SECONDS: Final = 2.0  # a replay whose total takes longer begins without one
@@ -57,6 +58,7 @@ def create_replay(
     replay.total = chosen.total if chosen.is_whole else None
     replay.rate, replay.actor, replay.request_id = rate, cause.actor, cause.request_id
     with transaction.atomic():
+        _keep_from(replay)
         replay.save(force_insert=True)
         record_event(progress_event(replay, destination, cause))
         replay.refresh_from_db()
@@ -122,11 +124,26 @@ def _planned(
     ), destination
 
 
+def _keep_from(replay: Replay) -> None:
+    """Leave out what retention has cut off meanwhile; with the head held it cuts off no more."""
+    lock_heads([replay.workspace_id])
+    replay.from_seq = max(replay.from_seq, kept_from(replay.workspace_id))
+    replay.cursor = replay.from_seq - 1
+
+
 def _range(workspace_id: uuid.UUID, selection: Selection, head: int) -> tuple[int, int]:
-    """Return the part of the log to walk: the range itself, or all that can be within the times."""
-    first, last = selection.from_seq or 1, min(head, selection.to_seq or head)
+    """Return the part of the log to walk: the range itself, or all that can be within the times.
+
+    Raises Invalid where the range is to begin with what is no longer kept.
+    """
+    floor = kept_from(workspace_id)
+    if selection.from_seq is not None and selection.from_seq < floor:
+        detail = f"The log is kept from seq {floor} on."
+        raise Invalid(errors=(FieldError("/from_seq", "no_longer_kept", detail),))
+    first, last = selection.from_seq or floor, min(head, selection.to_seq or head)
     if selection.from_time is not None:
-        first = seq_at(workspace_id, selection.from_time - CLOCK_SLACK, head=head)
+        at = seq_at(workspace_id, selection.from_time - CLOCK_SLACK, head=head)
+        first = max(floor, at)
     if selection.to_time is not None:
         last = min(head, seq_at(workspace_id, selection.to_time + CLOCK_SLACK, head=head))
     return first, max(last, first - 1)

@@ -10,14 +10,15 @@ from rest_framework.response import Response
 
 from tasks_app.access import Capability
 from tasks_app.api import filters
-from tasks_app.api.pagination import Orderings, page
+from tasks_app.api.pagination import Orderings, comes_after, page
 from tasks_app.api.schema import documented, page_of
 from tasks_app.api.task import TaskSerializer
 from tasks_app.api.workspace_view import WorkspaceView, listed
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.wire import event_to_wire
-from tasks_app.exceptions import NotFound
+from tasks_app.exceptions import NoLongerKept, NotFound
 from tasks_app.models import Event, Task
+from tasks_app.queries.kept import kept_from
 from tasks_app.queries.snapshot import snapshot_at_head
 
 
@@ -71,13 +72,20 @@ class EventView(WorkspaceView):
 
     capabilities = {"list": Capability.READ, "of_task": Capability.READ}
 
-    @documented("events_list", EventPage, parameters=filters.parameters(FILTERS))
+    @documented(
+        "events_list", EventPage, parameters=filters.parameters(FILTERS), also={410: None}
+    )
     def list(self, request: Request) -> Response:
-        """List the workspace's events in the order in which they were committed."""
+        """List the workspace's events in the order in which they were committed.
+
+        410 where what comes next after `after` or `cursor` is no longer kept: never a list with a
+        hole. Without either the list begins with the oldest event that is kept.
+        """
         kept = filters.filtered(request, FILTERS)
         events = Event.objects.in_workspace(self.workspace_id).filter(kept)
         with snapshot_at_head(self.workspace_id) as head:
             found = page(request, events, orderings=ORDERINGS, default="seq")
+            self._refuse_gone(request)
         return listed(found, [event_to_wire(event) for event in found.rows], head)
 
     @documented("tasks_events", EventPage, parameters=filters.parameters(FILTERS))
@@ -90,6 +98,14 @@ class EventView(WorkspaceView):
             if not (found.rows or told.exists() or self._exists(task_id)):
                 raise NotFound
         return listed(found, [event_to_wire(event) for event in found.rows], head)
+
+    def _refuse_gone(self, request: Request) -> None:
+        given = [int(value) for value in request.query_params.getlist("after")]
+        place = comes_after(request, orderings=ORDERINGS, default="seq")
+        asked = [*given, *([] if place is None else [place])]
+        floor = kept_from(self.workspace_id) if asked else 1
+        if asked and max(asked) < floor - 1:
+            raise NoLongerKept(kept_from=floor)
 
     def _exists(self, task_id: UUID) -> bool:
         return Task.objects.in_workspace(self.workspace_id).filter(pk=task_id).exists()

@@ -69,6 +69,12 @@ def page(request: Request, rows: QuerySet[Any], *, orderings: Orderings, default
     )
 
 
+def comes_after(request: Request, *, orderings: Orderings, default: str) -> Any:
+    """Return the key of the row that a next page comes after; None for any other page."""
+    place = _place(request, _ordering(request, orderings, default), request.path)
+    return None if place is None or place.backward else place.key
+
+
 def refused(name: str, code: str, detail: str) -> Invalid:
     """Return the refusal of a query parameter."""
     return Invalid("The query is not valid.", errors=(FieldError(f"?{name}", code, detail),))

@@ -17,6 +17,7 @@ from tasks_app.api.workspace_view import WorkspaceView, listed, shown
 from tasks_app.exceptions import NotFound
 from tasks_app.models import Delivery, DeliveryState, Destination
 from tasks_app.models.delivery import OPEN_STATES
+from tasks_app.queries.kept import first_sequence
 from tasks_app.queries.reconciliation import Window, last_sequence, windows
 from tasks_app.queries.snapshot import snapshot_at_head
 
@@ -54,6 +55,9 @@ class WindowSerializer(serializers.Serializer[Any]):
     )
     never = NeverSerializer(many=True)
     under_way = serializers.ListField(child=serializers.IntegerField())
+    forgotten = serializers.IntegerField(
+        help_text="How many are no longer kept; `sha256` is without them."
+    )
 
 
 class DigestSerializer(serializers.Serializer[Any]):
@@ -61,6 +65,9 @@ class DigestSerializer(serializers.Serializer[Any]):
 
     next = serializers.URLField(allow_null=True)
     head = serializers.IntegerField(help_text="The webhook-sequence given out last.")
+    kept_from = serializers.IntegerField(
+        help_text="The lowest webhook-sequence that is kept; windows begin there at the earliest."
+    )
     results = WindowSerializer(many=True)
 
 
@@ -93,6 +100,8 @@ class ReconciliationView(WorkspaceView):
         with snapshot_at_head(self.workspace_id) as head:
             self._check(destination_id)
             last = last_sequence(destination_id)
+            first = first_sequence(destination_id) or last + 1
+            after = max(after, first - 1)
             until = min(_number(request, "until", last), last)
             reach = window * max(1, min(within_limit(request), ROWS_MAX // window))
             ends = min(until, after + reach)
@@ -100,6 +109,7 @@ class ReconciliationView(WorkspaceView):
         body = {
             "next": _next(request, ends) if ends < until else None,
             "head": last,
+            "kept_from": first,
             "results": [_told(one) for one in found],
         }
         return shown(body, head)
@@ -128,4 +138,5 @@ def _told(one: Window) -> dict[str, Any]:
         "sha256": one.sha256,
         "never": [{"sequence": sequence, "state": state} for sequence, state in one.never],
         "under_way": one.under_way,
+        "forgotten": one.forgotten,
     }

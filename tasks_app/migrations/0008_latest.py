@@ -4,7 +4,8 @@ from pathlib import Path
 
 from django.db import migrations, models
 
-SQL = Path(__file__).parent / "sql" / "0008_latest.sql"
+FOLDER = Path(__file__).parent / "sql"
+SQL = [(FOLDER / f"0008_{name}.sql").read_text("utf-8") for name in ("latest", "retention")]
 
 
 class Migration(migrations.Migration):
@@ -36,8 +37,26 @@ class Migration(migrations.Migration):
                 name="delivery_due_longest",
             ),
         ),
+        migrations.CreateModel(
+            name="LogFloor",
+            fields=[
+                ("workspace_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("kept_from", models.BigIntegerField(db_default=1, default=1)),
+                ("erased_to", models.BigIntegerField(db_default=0, default=0)),
+            ],
+            options={
+                "db_table": "log_floor",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(erased_to__lt=models.F("kept_from")),
+                        name="log_floor_keeps_what_it_says",
+                    ),
+                ],
+            },
+        ),
         migrations.RunSQL(
-            SQL.read_text(encoding="utf-8"),
+            "".join(SQL),
+            "DROP FUNCTION aftercommit_erase(uuid, integer, integer);"
             "DROP FUNCTION aftercommit_supersede(uuid[], uuid[]);",
         ),
     ]

@@ -17,6 +17,7 @@ from tasks_app.models.import_job import (
     ImportState,
 )
 from tasks_app.models.invitation import Invitation
+from tasks_app.models.log_floor import LogFloor
 from tasks_app.models.membership import Membership, Role
 from tasks_app.models.metric_report import MetricReport
 from tasks_app.models.notice import Notice, NoticeKind
@@ -43,13 +44,14 @@ __all__ = [
     "DestinationState",
     "Event",
     "Gate",
+    "IdempotencyKey",
     "ImportChunk",
     "ImportFault",
     "ImportFormat",
     "ImportJob",
     "ImportState",
-    "IdempotencyKey",
     "Invitation",
+    "LogFloor",
     "Membership",
     "MetricReport",
     "Notice",

@@ -14,7 +14,7 @@ from django.db import connection
 from tasks_app.models import DestinationCounter
 
 _WINDOWS: Final = """
-    SELECT (d.sequence - %(after)s - 1) / %(window)s AS number,
+    SELECT w.after, w.until,
         count(*) FILTER (WHERE d.state = 'succeeded'),
         encode(sha256(convert_to(coalesce(string_agg(
             d.sequence || ' msg_' || replace(d.message_id::text, '-', '') || chr(10), ''
@@ -24,11 +24,14 @@ _WINDOWS: Final = """
         coalesce(array_agg(d.state::text ORDER BY d.sequence)
             FILTER (WHERE d.state IN ('dead', 'cancelled', 'superseded')), '{}'),
         coalesce(array_agg(d.sequence ORDER BY d.sequence)
-            FILTER (WHERE d.state IN ('waiting', 'pending', 'leased')), '{}')
-    FROM delivery d
-    WHERE d.destination_id = %(destination)s
-      AND d.sequence > %(after)s AND d.sequence <= %(until)s
-    GROUP BY number ORDER BY number
+            FILTER (WHERE d.state IN ('waiting', 'pending', 'leased')), '{}'),
+        w.until - w.after - count(d.id)
+    FROM (
+        SELECT n AS after, least(n + %(window)s::bigint, %(until)s::bigint) AS until
+        FROM generate_series(%(after)s::bigint, %(until)s::bigint - 1, %(window)s::bigint) n) w
+    LEFT JOIN delivery d ON d.destination_id = %(destination)s
+        AND d.sequence > w.after AND d.sequence <= w.until
+    GROUP BY w.after, w.until ORDER BY w.after
 """
 
 
@@ -42,6 +45,8 @@ class Window:
     sha256: str
     never: Sequence[tuple[int, str]] = field(default=())
     under_way: Sequence[int] = field(default=())
+    #: How many of them are no longer kept: the digest is without those.
+    forgotten: int = 0
 
 
 def last_sequence(destination_id: uuid.UUID) -> int:
@@ -60,12 +65,13 @@ def windows(destination_id: uuid.UUID, *, after: int, until: int, window: int) -
         rows = cursor.fetchall()
     return [
         Window(
-            after=after + number * window,
-            until=min(after + (number + 1) * window, until),
+            after=begins,
+            until=ends,
             delivered=delivered,
             sha256=digest,
             never=list(zip(never, states, strict=True)),
             under_way=under_way,
+            forgotten=forgotten,
         )
-        for number, delivered, digest, never, states, under_way in rows
+        for begins, ends, delivered, digest, never, states, under_way, forgotten in rows
     ]

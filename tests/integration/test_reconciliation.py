@@ -148,7 +148,7 @@ def test_a_reading_key_is_enough_and_a_stranger_sees_nothing(workspace: Workspac
         assert reader.get(f"destinations/{there.pk}/{path}").status == 200
         assert stranger.get(f"destinations/{there.pk}/{path}").status == 404
     empty = reader.get(f"destinations/{there.pk}/deliveries/digest/").body
-    assert empty == {"next": None, "head": 0, "results": []}
+    assert empty == {"next": None, "head": 0, "kept_from": 1, "results": []}
 
 
 @pytest.mark.parametrize(
