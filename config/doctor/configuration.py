@@ -1,5 +1,6 @@
 """The settings: what Django's own checks say, and what is right but not for production."""
 
+import os
 from collections.abc import Iterator
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from config.doctor.finding import Finding, fail, ok, warn
 
 def look_at_settings() -> Iterator[Finding]:
     """Django's system checks, for production with those of a deployment."""
-    name = settings.SETTINGS_MODULE
+    name = os.environ.get("DJANGO_SETTINGS_MODULE", "")
     in_production = name.endswith(".production")
     found = checks.run_checks(include_deployment_checks=in_production)
     for one in found:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 from config.doctor.finding import Finding, fail, ok, warn
 
@@ -93,14 +93,12 @@ def look_at_clock() -> Iterator[Finding]:
 
 def look_at_migrations() -> Iterator[Finding]:
     """Whether the schema is that of this code."""
-    executor = MigrationExecutor(connection)
-    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    unknown = [
-        key for key in executor.loader.applied_migrations if key not in executor.loader.graph.nodes
-    ]
-    ours = [f"{app}.{name}" for app, name in unknown if app in {"tasks_app", "auth"}]
+    loader = MigrationLoader(connection)
+    applied, known = set(loader.applied_migrations), set(loader.graph.nodes)
+    missing, unknown = sorted(known - applied), sorted(applied - known)
+    ours = [f"{app}.{name}" for app, name in unknown if app in loader.migrated_apps]
     if missing:
-        names = ", ".join(f"{one.app_label}.{one.name}" for one, _ in missing[:3])
+        names = ", ".join(f"{app}.{name}" for app, name in missing[:3])
         said = f"{len(missing)} migrations are not applied: {names}{' …' * (len(missing) > 3)}"
         yield fail("migrations", said, "Run manage.py migrate, then restart everything.")
     elif ours:
