@@ -44,12 +44,13 @@ class _Answer:
         try:
             await application(self._scope, receive, self._take)
         except _Cut:
-            logger.info("answer_cut", extra={"path": self._scope["path"], "why": "not read"})
+            return
         except Exception:
             if self._wire is None or not self._began or self._ended:
                 raise
             logger.exception("answer_cut", extra={"path": self._scope["path"]})
-            await self._abort(self._wire)
+            self._wire.abort()
+            await _gone(receive)
 
     async def _take(self, message: Message) -> None:
         self._began = self._began or message["type"] == "http.response.start"
@@ -60,14 +61,23 @@ class _Answer:
         try:
             async with asyncio.timeout(settings.STREAM_STALL_SECONDS):
                 await self._send(message)
+                await asyncio.sleep(0)  # Daphne writes only when the loop comes round
                 await self._wire.drained()
         except TimeoutError:
+            logger.info("answer_cut", extra={"path": self._scope["path"], "why": "not read"})
             await self._abort(self._wire)
             raise _Cut from None
 
     async def _abort(self, wire: Wire) -> None:
-        """Drop the connection; wait until the server knows, or it would call this our failure."""
         wire.abort()
-        with contextlib.suppress(TimeoutError, OSError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GONE_SECONDS):
                 await wire.drained()
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the server has seen that nobody is there, or it would call this our failure."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GONE_SECONDS):
+            while (await receive())["type"] != "http.disconnect":
+                pass

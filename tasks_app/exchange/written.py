@@ -11,7 +11,7 @@ from tasks_app.events.snapshot import task_snapshot
 from tasks_app.exchange.cells import COLUMNS, JSON_COLUMNS, defuse
 from tasks_app.models import ImportFormat, Task
 
-PIECE: Final = 64 * 1024  # bytes at once: how long a slow client may take is asked of each
+PIECE: Final = 32 * 1024  # bytes at once: how long a slow client may take is asked of each
 
 MEDIA_TYPES: Final = {
     ImportFormat.CSV.value: "text/csv; charset=utf-8; header=present",
