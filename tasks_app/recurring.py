@@ -48,18 +48,30 @@ class Turn(Enum):
 
 
 def make_scheduled() -> None:
-    """Make tasks of what is due, for up to SLICE seconds. Called by the sweep, every second."""
+    """Make tasks of what is due, for about SLICE seconds. Called by beat, every second."""
     close_old_connections()
-    ends = time.monotonic() + SLICE
-    waiting, busy = _workspaces(), list[uuid.UUID]()
-    while waiting and time.monotonic() < ends:
-        turns = {pk: _isolated(partial(_turn, pk, lock_free_heads)) for pk in waiting}
-        busy += [pk for pk, turn in turns.items() if turn is Turn.BUSY]
-        waiting = [pk for pk, turn in turns.items() if turn is Turn.MORE]
+    busy = _rounds(time.monotonic() + SLICE)
     if busy:  # a head that others write to all the time is waited for, one a sweep
         _isolated(partial(_turn, random.choice(busy), lock_some_heads))  # noqa: S311 - no secret
     _isolated(_look_at_zones)
     _isolated(_forget_seldom)
+
+
+def _rounds(ends: float) -> list[uuid.UUID]:
+    """Give every workspace a turn, and those with more to make another; return the held up."""
+    waiting, busy = _workspaces(), list[uuid.UUID]()
+    while waiting:
+        more = []
+        for pk in waiting:
+            turn = _isolated(partial(_turn, pk, lock_free_heads))
+            if turn is Turn.MORE:
+                more.append(pk)
+            elif turn is Turn.BUSY:
+                busy.append(pk)
+            if time.monotonic() > ends:
+                return busy
+        waiting = more
+    return busy
 
 
 def _workspaces() -> list[uuid.UUID]:

@@ -1,6 +1,7 @@
 """Two sweeps, a change and a sweep, a workspace that is held up: each time comes once, forced."""
 
 import time
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -52,8 +53,8 @@ def test_many_sweeps_at_once_make_each_once(workspace: Workspace) -> None:
     make_scheduled()
     assert all(len(times(one)) in {4, 5} for one in every)
     assert len(created(workspace)) == Task.objects.count() == sum(len(times(o)) for o in every)
-    numbers = sorted(Task.objects.values_list("number", flat=True))
-    assert numbers == list(range(1, len(numbers) + 1))
+    numbers = Task.objects.order_by("number").values_list("number", flat=True)
+    assert list(numbers) == list(range(1, len(numbers) + 1))
 
 
 @pytest.mark.parametrize("verb", ["change", "pause", "delete"])
@@ -121,19 +122,31 @@ def test_a_schedule_whose_row_is_held_keeps_no_other_waiting(workspace: Workspac
     assert len(times(held)) == 1
 
 
-def test_a_flood_of_one_workspace_is_bounded_and_others_have_their_turn(
+def test_a_flood_of_one_workspace_leaves_others_their_turn(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sweep ends after its slice; every workspace has had a turn before one has a second."""
-    clock = iter(range(1000))
-    monkeypatch.setattr(recurring, "SLICE", 1.5)  # a round and no more
-    monkeypatch.setattr(recurring.time, "monotonic", lambda: float(next(clock)))
-    flood = flooded(workspace, 3 * BATCH)
+    """Every workspace has a turn before one has a second."""
+    turns: list[uuid.UUID] = []
+    real = recurring._turn
+    monkeypatch.setattr(recurring, "_turn", lambda pk, heads: turns.append(pk) or real(pk, heads))
+    monkeypatch.setattr(recurring, "SLICE", DEADLINE)
     few = schedule(factories.workspace(), cron=SELDOM)
-    came(*flood, few)
+    came(*flooded(workspace, 3 * BATCH), few)
     make_scheduled()
+    assert set(turns[:2]) == {workspace.pk, few.workspace_id}
     assert len(times(few)) == 1
-    assert Task.objects.in_workspace(workspace.pk).count() == BATCH
+    assert Task.objects.in_workspace(workspace.pk).count() == 3 * BATCH
+
+
+def test_a_sweep_ends_when_its_time_is_over(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recurring, "SLICE", 0.0)  # one turn
+    came(*flooded(workspace, 2 * BATCH))
+    make_scheduled()
+    assert Task.objects.count() == BATCH
+    make_scheduled()
+    assert Task.objects.count() == 2 * BATCH
 
 
 def test_a_thousand_schedules_at_once_are_all_made_within_a_few_sweeps(
