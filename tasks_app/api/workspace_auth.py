@@ -17,6 +17,7 @@ def account_or_member(request: Request) -> Account | Principal:
     user, session = request._request.user, request._request.session
     named = request.parser_context["kwargs"].get("workspace_id")
     if named is None:
+        _check_header(request, cast("int", user.pk))
         return Account(user_id=cast("int", user.pk), username=user.get_username())
     found = principals_of_user(
         user_id=cast("int", user.pk), workspace_id=named, session_key=session.session_key or ""
@@ -24,6 +25,13 @@ def account_or_member(request: Request) -> Account | Principal:
     if not found:
         raise exceptions.NotFound("There is no such workspace.")
     return found[0]
+
+
+def _check_header(request: Request, user_id: int) -> None:
+    """Refuse an account that names a workspace which is not its own."""
+    slug = request.headers.get("X-Workspace") or request.query_params.get("workspace") or ""
+    if slug and not principals_of_user(user_id=user_id, slug=slug.replace("\0", "")):
+        raise exceptions.NotFound("There is no such workspace.")
 
 
 class AccountPermission(WorkspacePermission):

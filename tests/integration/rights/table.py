@@ -20,12 +20,16 @@ class Row:
     body: Any = None  # with {name} where it names a thing of the world
     query: str = ""
     ids: Mapping[str, str] = field(default_factory=dict)  # path's name → another of the world's
+    others: Capability | None = None  # who lacks this is told 404: it is another member's
     stranger: int = 0  # what the owner of another workspace is answered; 0: 404 where ids are named
 
 
 READ, WRITE = Capability.READ, Capability.WRITE_TASKS
 SEND, CARRY = Capability.MANAGE_DESTINATIONS, Capability.MANAGE_DELIVERIES
-PLAN = Capability.MANAGE_SCHEDULES
+PLAN, OWN = Capability.MANAGE_SCHEDULES, Capability.MANAGE_OWN
+KEYS, PEOPLE = Capability.MANAGE_KEYS, Capability.MANAGE_MEMBERS
+HOUSE = Capability.MANAGE_WORKSPACE
+OLGA = {"email": "olga@example.org"}
 TITLE = {"title": "x"}
 HOURLY = {"name": "hourly", "cron": "@hourly", "template": TITLE}  # of a schedule
 BULK = {"operations": [{"op": "update", "id": "{task_id}", "title": "x"}]}
@@ -77,6 +81,27 @@ ROWS: dict[str, Row] = {
     "POST schedules/{schedule_id}/resume/": Row(needs=PLAN),
     "GET schedules/{schedule_id}/occurrences/": Row(needs=READ),
     "GET stats/": Row(needs=READ),
+    "GET workspaces/": Row(needs=READ),
+    "POST workspaces/": Row(needs=OWN, body={"slug": "another", "name": "x"}, answers=201),
+    "GET workspaces/{workspace_id}/": Row(needs=READ),
+    "PATCH workspaces/{workspace_id}/": Row(needs=HOUSE, body={"name": "other"}),
+    "DELETE workspaces/{workspace_id}/": Row(needs=HOUSE, answers=204),
+    "GET members/": Row(needs=READ),
+    "POST members/": Row(needs=PEOPLE, body=OLGA, answers=202),
+    "POST members/leave/": Row(needs=OWN, answers=204),
+    "GET members/{member_id}/": Row(needs=READ),
+    "PATCH members/{member_id}/": Row(needs=PEOPLE, body={"role": "viewer"}),
+    "DELETE members/{member_id}/": Row(needs=PEOPLE, answers=204),
+    "GET invitations/": Row(needs=PEOPLE),
+    "POST invitations/": Row(needs=PEOPLE, body=OLGA, answers=201),
+    "GET invitations/{invitation_id}/": Row(needs=PEOPLE),
+    "DELETE invitations/{invitation_id}/": Row(needs=PEOPLE, answers=204),
+    "POST invitations/{invitation_id}/resend/": Row(needs=PEOPLE),
+    "GET api-keys/": Row(needs=READ),
+    "POST api-keys/": Row(needs=OWN, body={"name": "x", "scope": "read"}, answers=201),
+    "GET api-keys/{api_key_id}/": Row(needs=READ, others=KEYS),
+    "PATCH api-keys/{api_key_id}/": Row(needs=OWN, body={"name": "x"}, answers=404),
+    "DELETE api-keys/{api_key_id}/": Row(needs=OWN, others=KEYS, answers=204),
     "POST stream/ticket/": Row(needs=READ, answers=201),
 }
 
@@ -86,6 +111,11 @@ BESIDE: dict[str, str] = {
     "readyz": "nothing but what is up",
     "api/schema/": "the same for everybody",
     "api/docs/": "the same for everybody",
+    "account/invitation/": "the link that was mailed",
+    "account/password/": "who is logged in, with the old password",
+    "account/password/forgotten/": "anybody; what is done is mailed to the address",
+    "account/password/sent/": "the same for everybody",
+    "account/password/new/": "the link that was mailed",
     "api/auth/login/": "how one gets in",
     "api/auth/logout/": "ends one's own session",
 }

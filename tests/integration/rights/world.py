@@ -52,7 +52,13 @@ def build() -> World:
     replay = owner.post(f"destinations/{destination}/replay/", {"from_seq": 1}).body["id"]
     hourly = {"name": SECRET, "cron": "@hourly", "template": {"title": SECRET}}
     schedule = owner.post("schedules/", hourly).body["id"]
+    member = factories.member(workspace, name=f"{SECRET}-{uuid.uuid4().hex[:8]}")
+    invited = {"email": f"{SECRET}@example.org"}
     ids = {
+        "workspace_id": str(workspace.pk),
+        "member_id": str(member.pk),
+        "api_key_id": str(api_key(member)[1].pk),
+        "invitation_id": owner.post("invitations/", invited).body["id"],
         "schedule_id": schedule,
         "task_id": task,
         "external_id": SECRET,

@@ -7,13 +7,14 @@ import httpx
 import pytest
 from django.contrib.auth.models import User
 from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
 
-from tasks_app.actions.account import disable_user
+from tasks_app.actions.account import change_password, disable_user
 from tasks_app.actions.api_key import revoke_key
 from tasks_app.actions.member import change_role, remove_member
 from tasks_app.actions.session_store import SessionStore
 from tasks_app.actions.stream_ticket import create_ticket
-from tasks_app.actions.workspace import create_workspace
+from tasks_app.actions.workspace import create_workspace, delete_workspace
 from tasks_app.models import ApiKey, Membership, Role, StreamTicket
 from tests.integration.stream.conftest import FRIEND
 from tests.support.factories import cause
@@ -24,6 +25,12 @@ from tests.support.stream_world import Member, new_member, new_session
 
 def cookie(key: str) -> dict[str, str]:
     return {"Cookie": f"sessionid={key}"}
+
+
+def assert_pong(socket: ClientConnection) -> None:
+    """Check that the stream goes on; it may tell of what has happened first."""
+    while (frame := next_frame(socket))["type"] != "pong":
+        assert frame["seq"]
 
 
 def own(stream: StreamProcess) -> str:
@@ -176,7 +183,35 @@ def test_access_that_ends_closes_its_streams_with_4502(
         bye = [event for event in events if event.data][-1]
         assert (bye.name, bye.frame["code"]) == ("bye", 4502)
         other.send('{"type": "ping"}')
-        assert next_frame(other) == {"type": "pong"}
+        assert_pong(other)
+
+
+def test_a_deleted_workspace_closes_its_streams_with_4503(
+    stream: StreamProcess, member: Member
+) -> None:
+    staying = new_member()
+    with (
+        socket_to(stream, headers=bearer(member.key)) as socket,
+        socket_to(stream, headers=bearer(staying.key)) as other,
+        events_from(stream, headers=bearer(member.key)) as events,
+    ):
+        next_frame(socket), next_frame(other), next(events)
+        delete_workspace(workspace_id=member.workspace.pk, cause=cause())
+        assert close_of(socket, 4)[0] == 4503
+        bye = [event for event in events if event.data][-1]
+        assert (bye.name, bye.frame["code"]) == ("bye", 4503)
+        other.send('{"type": "ping"}')
+        assert_pong(other)
+
+
+def test_a_new_password_closes_streams_of_old_logins_at_once(
+    stream: StreamProcess, member: Member
+) -> None:
+    headers = cookie(new_session(member.user))
+    with socket_to(stream, headers=headers, origin=own(stream)) as socket:
+        next_frame(socket)
+        change_password(user=member.user, password="another")
+        assert close_of(socket, 4)[0] == 4502
 
 
 def test_a_key_that_expires_closes_its_stream(stream: StreamProcess, member: Member) -> None:
@@ -199,7 +234,7 @@ def test_another_role_goes_on_reading(stream: StreamProcess, member: Member) -> 
             cause=cause(),
         )
         socket.send('{"type": "ping"}')
-        assert next_frame(socket) == {"type": "pong"}
+        assert_pong(socket)
 
 
 def test_a_password_that_changed_ends_its_sessions(stream: StreamProcess, member: Member) -> None:
@@ -221,6 +256,7 @@ def test_a_ticket_renews_in_place(stream: StreamProcess, member: Member) -> None
             socket.send(json.dumps({"type": "authenticate", "ticket": ticket}))
             assert next_frame(socket)["type"] == answer
         revoke_key(workspace_id=member.workspace.pk, api_key_id=member.api_key.pk, cause=cause())
+        assert next_frame(socket)["type"] == "api_key_revoked"
         with pytest.raises(TimeoutError):
             next_frame(socket, 1.5)  # it lives on by its membership
         foreign, _ = create_ticket(membership_id=new_member().membership.pk)
