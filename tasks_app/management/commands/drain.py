@@ -5,9 +5,11 @@ every worker does, so it may run beside them and beside another of itself. Sched
 are looked after too.
 """
 
+import contextlib
 import signal
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Final
 
@@ -46,9 +48,9 @@ class Command(BaseCommand):
         if not settings.OUTBOUND_ENABLED:
             raise CommandError("OUTBOUND_ENABLED is false: nothing may be sent. All of it waits.")
         before, turn = _attempts(), Turn()
-        self._end_on_signals(turn)
         try:
-            self._rounds(turn, ends=time.monotonic() + seconds)
+            with _ended_by_signals(turn):
+                self._rounds(turn, ends=time.monotonic() + seconds)
         finally:
             close_engine()
             beats.this_process().stop()
@@ -84,15 +86,20 @@ class Command(BaseCommand):
             when = f"; the next at {later.next_attempt_at:%Y-%m-%d %H:%M:%SZ}" if later else ""
             self.stdout.write(f"{count} wait for later, or for their destinations{when}.")
 
-    @staticmethod
-    def _end_on_signals(turn: Turn) -> None:
-        """Finish what is sent and begin nothing more."""
 
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            turn.stop()
+@contextlib.contextmanager
+def _ended_by_signals(turn: Turn) -> Iterator[None]:
+    """Finish what is sent and begin nothing more once SIGTERM or Ctrl-C comes."""
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, stop)
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        turn.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _attempts() -> dict[str, float]:
