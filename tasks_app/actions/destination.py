@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks_app.actions.chain import check_chain, set_free
-from tasks_app.actions.destination_kind import settle_change, settle_new
+from tasks_app.actions.destination_kind import read_only_of, settle_change, settle_new
 from tasks_app.actions.destination_secrets import FORGOTTEN, SEALED, take_sealed
 from tasks_app.actions.echoed import NOTHING, differ, refuse_changed
 from tasks_app.actions.signing_keys import first_key, next_key
@@ -22,7 +22,7 @@ from tasks_app.actions.taken import refused_where_taken
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.record import NewEvent, Recorded, lock_heads, record_event
-from tasks_app.events.snapshot import destination_snapshot, moment
+from tasks_app.events.snapshot import destination_snapshot
 from tasks_app.exceptions import NotFound
 from tasks_app.models import Circuit, Delivery, Destination, DestinationCounter, DestinationState
 from tasks_app.models.sealed import if_it_opens, seal_secret
@@ -74,7 +74,7 @@ def change_destination(
     """
     with refused_where_taken(*_NAME_TAKEN), transaction.atomic():
         destination = locked_destination(workspace_id, destination_id)
-        refuse_changed(_read_only(destination), echoed)
+        refuse_changed(read_only_of(destination), echoed)
         fields = settle_change(destination, fields)
         sealed = take_sealed(destination, fields)
         own = {
@@ -95,12 +95,21 @@ def change_destination(
     return destination
 
 
-@transaction.atomic
 def delete_destination(*, workspace_id: uuid.UUID, destination_id: uuid.UUID, cause: Cause) -> None:
     """Delete a destination; the sweep then cancels what waits for it, and the log says so.
 
     So it does with what waits behind that in a chain; destinations that came after it come after
     none from here on. Its secrets are forgotten at once. Raises NotFound.
+    """
+    while not _deleted(workspace_id, destination_id, cause):
+        continue  # a destination has come after it meanwhile: that one is locked next time
+
+
+@transaction.atomic
+def _deleted(workspace_id: uuid.UUID, destination_id: uuid.UUID, cause: Cause) -> bool:
+    """Delete it unless another has come after it since the rows were locked.
+
+    Whoever sets ``after`` holds the head until its commit, so with the head held all are seen.
     """
     mine = Q(pk=destination_id) | Q(after=destination_id)
     rows = Destination.objects.in_workspace(workspace_id).filter(mine).order_by("pk")
@@ -108,11 +117,16 @@ def delete_destination(*, workspace_id: uuid.UUID, destination_id: uuid.UUID, ca
     destination = locked.pop(destination_id, None)
     if destination is None:
         raise NotFound
+    lock_heads([workspace_id])
+    if set(rows.values_list("pk", flat=True)) - {destination_id} != locked.keys():
+        transaction.set_rollback(True)
+        return False
     _save(destination, deleted_at=timezone.now(), **FORGOTTEN)
     _record(destination, EventType.DESTINATION_DELETED, cause)
     for follower in locked.values():
         _save(follower, after=None)
         _record(follower, EventType.DESTINATION_CHANGED, cause, changed=["after"])
+    return True
 
 
 @transaction.atomic
@@ -198,20 +212,6 @@ def locked_destination(workspace_id: uuid.UUID, destination_id: uuid.UUID) -> De
     if destination is None:
         raise NotFound
     return destination
-
-
-def _read_only(destination: Destination) -> dict[str, Any]:
-    return {
-        "id": str(destination.pk),
-        "state": destination.state,
-        "paused_reason": destination.paused_reason,
-        "blocked_until": moment(destination.blocked_until),
-        "old_secret_expires_at": moment(destination.old_secret_expires_at),
-        "public_key": destination.public_key or None,
-        "old_public_key": destination.old_public_key or None,
-        "created_at": moment(destination.created_at),
-        "updated_at": moment(destination.updated_at),
-    }
 
 
 def _put(destination: Destination, values: Mapping[str, Any]) -> None:

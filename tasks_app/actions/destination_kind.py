@@ -13,6 +13,7 @@ from tasks_app.connectors.mapping import MappingError, compiled
 from tasks_app.connectors.registry import connector_for
 from tasks_app.connectors.sample import sample_event
 from tasks_app.events.catalogue import SUBSCRIBABLE, EventType
+from tasks_app.events.snapshot import moment
 from tasks_app.events.wire import event_to_wire
 from tasks_app.exceptions import FieldError, Invalid
 from tasks_app.models import Destination, Twin
@@ -100,6 +101,21 @@ def event_to_try(
 def _sample(wanted: Sequence[str]) -> dict[str, Any]:
     kind = EventType.TASK_CREATED
     return sample_event(kind if kind in wanted or not wanted else wanted[0])
+
+
+def read_only_of(destination: Destination) -> dict[str, Any]:
+    """Return what nobody sets, as the API tells it: a client may send it back unchanged."""
+    return {
+        "id": str(destination.pk),
+        "state": destination.state,
+        "paused_reason": destination.paused_reason,
+        "blocked_until": moment(destination.blocked_until),
+        "old_secret_expires_at": moment(destination.old_secret_expires_at),
+        "public_key": destination.public_key or None,
+        "old_public_key": destination.old_public_key or None,
+        "created_at": moment(destination.created_at),
+        "updated_at": moment(destination.updated_at),
+    }
 
 
 def refuse_misfit(connector: Connector, fields: Mapping[str, Any]) -> None:

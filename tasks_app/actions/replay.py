@@ -20,7 +20,7 @@ from tasks_app.events.record import lock_heads, record_event
 from tasks_app.exceptions import FieldError, Invalid, NotFound, ReplayOver
 from tasks_app.models import Delivery, Destination, Event, Replay, ReplayState, WorkspaceHead
 from tasks_app.queries.kept import kept_from
-from tasks_app.queries.replay import Chosen, count_chosen, seq_at
+from tasks_app.queries.replay import LONGEST, Chosen, count_chosen, seq_at
 
 COUNTING_SECONDS: Final = 2.0  # a replay whose total takes longer begins without one
 DRY_RUN_SECONDS: Final = 10.0  # a dry run that takes longer says how far it came
@@ -54,7 +54,7 @@ def create_replay(
     Raises NotFound, and Invalid where an id is unknown.
     """
     replay, destination = _planned(workspace_id, destination_id, selection)
-    chosen = count_chosen(replay, seconds=COUNTING_SECONDS)
+    chosen = _counted(replay, seconds=COUNTING_SECONDS)
     replay.total = chosen.total if chosen.is_whole else None
     replay.rate, replay.actor, replay.request_id = rate, cause.actor, cause.request_id
     with transaction.atomic():
@@ -70,7 +70,16 @@ def count_replay(
 ) -> Chosen:
     """Count what a replay would send if it began now. Raises NotFound and Invalid as above."""
     replay, _ = _planned(workspace_id, destination_id, selection)
-    return count_chosen(replay, seconds=DRY_RUN_SECONDS)
+    return _counted(replay, seconds=DRY_RUN_SECONDS)
+
+
+def _counted(replay: Replay, *, seconds: float) -> Chosen:
+    """Count; raise Invalid where one task has more of it than go in at once."""
+    chosen = count_chosen(replay, seconds=seconds)
+    if chosen.longest > LONGEST:
+        detail = f"More than {LONGEST:,} of these events are of one task: choose a smaller range."
+        raise Invalid(errors=(FieldError("", "task_too_long", detail),))
+    return chosen
 
 
 @transaction.atomic

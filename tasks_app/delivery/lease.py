@@ -6,18 +6,41 @@ worker's until it settles, falls silent for DELIVERY_WORKER_SILENCE, or outlives
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import count
+from typing import Final
 
 from django.conf import settings
 from django.db import connection, transaction
 
+from tasks_app.delivery.heads import lock_some_heads
 from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.twins import with_twins
-from tasks_app.events.record import lock_heads
-from tasks_app.events.turn import give_turns_to
+from tasks_app.events.outcome import deliveries_of
+from tasks_app.events.record import record_events
+from tasks_app.events.turn import move_on
 from tasks_app.models import Destination
 
+GIVE_BACK: Final = """
+    UPDATE delivery d SET state = 'pending', claim_id = NULL, leased_by = '',
+        lease_expires_at = NULL, leases = greatest(d.leases - 1, 0)
+    WHERE d.id = ANY(%s) AND d.claim_id = ANY(%s) AND d.state = 'leased'
+    RETURNING d.*
+"""
+# The oldest counts are taken first: whenever those end, no window has been let more through.
+FREE: Final = """
+    UPDATE destination_gate g SET sent = (
+        SELECT array_agg(s.sent - least(s.sent, greatest(0, given.number - s.before)) ORDER BY s.i)
+        FROM (SELECT u.sent, u.i, coalesce(sum(u.sent) OVER (
+                  ORDER BY u.i ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+              FROM unnest(g.sent) WITH ORDINALITY u(sent, i)) s)
+    FROM unnest(%s::uuid[], %s::integer[]) given(destination, number)
+    WHERE g.destination_id = given.destination AND g.destination_id IN (
+        SELECT o.destination_id FROM destination_gate o
+        WHERE o.destination_id = given.destination AND o.rate_seconds IS NOT NULL
+        FOR NO KEY UPDATE SKIP LOCKED)
+"""
 #: One lease in so many goes by age alone, so that urgent tasks starve nobody.
 BY_AGE_EVERY = 8
 _turn = count(1)
@@ -60,21 +83,29 @@ def _destinations(ids: set[uuid.UUID], *, now: float) -> dict[uuid.UUID, Destina
     return found
 
 
-def give_back(rows: Sequence[Leased]) -> int:
+def give_back(rows: Sequence[Leased]) -> list[Leased]:
     """Undo leases from which nothing has been sent, or whose outcome nobody will know.
 
-    Returns how many were still ours.
+    What they took of a destination's rate is free again. Returns those that could not be given
+    back yet: another transaction holds their workspace up.
     """
     if not rows:
-        return 0
-    with transaction.atomic(), connection.cursor() as cursor:
-        lock_heads({row.workspace_id for row in rows})
-        cursor.execute(
-            "UPDATE delivery SET state = 'pending', claim_id = NULL, leased_by = '',"
-            " lease_expires_at = NULL, leases = greatest(leases - 1, 0)"
-            " WHERE id = ANY(%s) AND claim_id = ANY(%s) AND state = 'leased'",
-            [[row.delivery_id for row in rows], [row.claim_id for row in rows]],
+        return []
+    with transaction.atomic():
+        free = lock_some_heads({row.workspace_id for row in rows})
+        ours = [row for row in rows if row.workspace_id in free]
+        given = deliveries_of(
+            GIVE_BACK, [[row.delivery_id for row in ours], [row.claim_id for row in ours]]
         )
-        given: int = cursor.rowcount
-        give_turns_to({(row.destination_id, row.task_id) for row in rows if row.task_id})
-    return given
+        record_events(move_on(given))
+        _free_the_rate(Counter(row.destination_id for row in given))
+    return [row for row in rows if row.workspace_id not in free]
+
+
+def _free_the_rate(numbers: Mapping[uuid.UUID, int]) -> None:
+    """Give slots of rates back, unless a lease is counting them: it alone has them locked.
+
+    The last thing in its transaction, so that a lease does not wait for what this one waits for.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(FREE, [list(numbers), list(numbers.values())])

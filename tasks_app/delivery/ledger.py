@@ -76,15 +76,15 @@ class DatabaseLedger:
             _away("look_failed")
             return None
 
-    def give_back(self, rows: list[Leased]) -> int | None:
-        """Undo leases; None where the database is away."""
+    def give_back(self, rows: list[Leased]) -> list[Leased] | None:
+        """Undo leases; None where the database is away. Returns those that are held up."""
         try:
-            given = give_back(rows)
+            left = give_back(rows)
         except Error:
             _away("give_back_failed")
             return None
-        self._held.difference_update(row.claim_id for row in rows)
-        return given
+        self._held -= {row.claim_id for row in rows} - {row.claim_id for row in left}
+        return left
 
     def close(self) -> None:
         """Close this thread's connection."""

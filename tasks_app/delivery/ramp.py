@@ -39,7 +39,10 @@ CLOSE: Final = """
 
 @transaction.atomic
 def close_ramps() -> int:
-    """Close the circuits whose ramp is over, and say that their destinations have recovered."""
+    """Close the circuits whose ramp is over, and say that their destinations have recovered.
+
+    A destination that was deleted meanwhile is told of no more.
+    """
     with connection.cursor() as cursor:
         cursor.execute(OVER, [UNUSED, LONGEST])
         over = cursor.fetchall()
@@ -48,7 +51,8 @@ def close_ramps() -> int:
         free = lock_some_heads({workspace for _, workspace in over})
         cursor.execute(CLOSE, [[pk for pk, workspace in over if workspace in free]])
         closed = cursor.fetchall()
-    found = Destination.objects.in_bulk([pk for pk, told, _ in closed if told])
-    by_mail = [found[pk] for pk, told, mailed in closed if told and mailed]
+    told = Destination.objects.filter(deleted_at=None)
+    found = told.in_bulk([pk for pk, is_told, _ in closed if is_told])
+    by_mail = [found[pk] for pk, is_told, mailed in closed if is_told and mailed and pk in found]
     record_events(recovered_events(list(found.values()), by_mail))
     return len(closed)

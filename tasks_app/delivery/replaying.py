@@ -35,7 +35,7 @@ from tasks_app.models import (
     Replay,
     ReplayState,
 )
-from tasks_app.queries.replay import KINDS, made_by
+from tasks_app.queries.replay import KINDS, LONGEST, made_by
 
 logger = logging.getLogger(__name__)
 
@@ -45,10 +45,12 @@ LOOK: Final = 2000  # rows of the log read in one step
 AHEAD: Final = 2.0  # seconds; how early a delivery with a rate is made
 SLICE: Final = 0.5  # seconds of one sweep
 TELL_EVERY: Final = 1.0  # seconds
+TOO_LONG: Final = "task_too_long"  # as aftercommit_replay_step says it
 
 MAKE: Final = """
     SELECT * FROM aftercommit_replay_step(
-        %s::uuid, %s::text[], %s::integer, %s::integer, %s::integer, %s::double precision)
+        %s::uuid, %s::text[], %s::integer, %s::integer, %s::integer, %s::double precision,
+        %s::integer)
 """
 CANCEL: Final = """
     UPDATE delivery d SET state = 'cancelled', error = 'replay_cancelled',
@@ -128,6 +130,9 @@ def _walk(replay: Replay, destination: Destination) -> list[NewEvent]:
         replay.state, replay.reason, replay.ended_at = ReplayState.CANCELLED, reason, _now(replay)
         return []
     events = [] if reason or replay.cursor >= replay.to_seq else _make(replay)
+    if replay.reason == TOO_LONG:
+        replay.state, replay.ended_at = ReplayState.CANCELLED, _now(replay)
+        return events
     left = _count_open(replay)
     replay.state = ReplayState.WAITING if reason else ReplayState.RUNNING
     replay.reason = reason
@@ -155,8 +160,8 @@ def held_up(destination: Destination) -> str:
 def _make(replay: Replay) -> list[NewEvent]:
     """Make some deliveries; return one event a task, whose `sync` that changes."""
     lock_heads([replay.workspace_id])
-    firsts = deliveries_of(MAKE, [replay.pk, KINDS, LOOK, STEP, ROOM, AHEAD])
-    replay.refresh_from_db(fields=["cursor", "made", "skipped", "next_at"])
+    firsts = deliveries_of(MAKE, [replay.pk, KINDS, LOOK, STEP, ROOM, AHEAD, LONGEST])
+    replay.refresh_from_db(fields=["cursor", "made", "skipped", "next_at", "reason"])
     pairs = {(one.destination_id, one.task_id) for one in firsts if one.task_id}
     thinned = thin_out(pairs, cause=behalf_of(replay_cause(replay), "delivery"))
     return [*_told(replay, firsts, EventType.TASK_SYNC_SCHEDULED), *thinned]

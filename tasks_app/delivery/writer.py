@@ -27,12 +27,12 @@ FORGET: Final = 60.0  # seconds; by then the lease of what can't be settled is a
 class Book(Protocol):
     """What is written in; None where the database was away, to be tried again.
 
-    What settles returns those outcomes whose workspaces another transaction holds up.
+    What settles or gives back returns that of which another transaction holds the workspace up.
     """
 
     def settle(self, group: list[Ended]) -> list[Ended] | None: ...
     def settle_apart(self, group: list[Ended]) -> list[Ended] | None: ...
-    def give_back(self, rows: list[Leased]) -> int | None: ...
+    def give_back(self, rows: list[Leased]) -> list[Leased] | None: ...
 
 
 @dataclass(kw_only=True, eq=False)
@@ -93,9 +93,14 @@ class Writer:
                 self._put_off(held_up)
         if self.aside and time.monotonic() >= self._again_at:
             await self._write_aside()
-        if unsent and await in_thread(self.thread, self.book.give_back, unsent) is not None:
-            del self.unsent[: len(unsent)]
+        if unsent:
+            await self._give_back(unsent)
         self._forget()
+
+    async def _give_back(self, unsent: list[Leased]) -> None:
+        held_up = await in_thread(self.thread, self.book.give_back, unsent)
+        if held_up is not None:
+            self.unsent[: len(unsent)] = held_up
 
     def _set_aside(self) -> None:
         """Let what has just ended in a workspace that is held up wait with the others there."""

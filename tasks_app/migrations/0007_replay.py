@@ -154,7 +154,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             "".join(SQL),
             "DROP FUNCTION aftercommit_replay_step(uuid, text[], integer, integer, integer,"
-            " double precision);"
+            " double precision, integer);"
             "DROP FUNCTION aftercommit_replay_count(replay, text[], integer);"
             "DROP FUNCTION aftercommit_replay_reach(replay, integer);"
             "DROP FUNCTION aftercommit_replay_chosen(replay, text[], uuid, bigint);"

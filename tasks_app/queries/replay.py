@@ -16,13 +16,15 @@ from tasks_app.models import Delivery, Event, Replay
 
 KINDS: Final = sorted(SUBSCRIBABLE)
 LOOK: Final = 5000  # rows of the log in one statement
+LONGEST: Final = 5000
+"""Chosen events of one task: it goes in whole, in one transaction that keeps its workspace."""
 
 _CHOOSING: Final = (
     *("workspace_id", "destination_id", "from_seq", "to_seq", "cursor"),
     *("events", "from_time", "to_time", "states"),
 )
 _COUNT: Final = """
-    SELECT reached, chosen, under_way FROM aftercommit_replay_count(
+    SELECT reached, chosen, under_way, longest FROM aftercommit_replay_count(
         jsonb_populate_record(NULL::replay, %s::jsonb), %s::text[], %s::integer)
 """
 
@@ -36,19 +38,21 @@ class Chosen:
     counted_to: int
     """The seq up to which they were counted."""
     is_whole: bool
+    longest: int
+    """How many of them are of one task, at most."""
 
 
 def count_chosen(replay: Replay, *, seconds: float) -> Chosen:
     """Count without doing anything, for about so many seconds at most."""
     ends = time.monotonic() + seconds
     spec: dict[str, Any] = {name: getattr(replay, name) for name in _CHOOSING}
-    total = under_way = 0
+    total = under_way = longest = 0
     while spec["cursor"] < replay.to_seq and time.monotonic() < ends:
         with connection.cursor() as cursor:
             cursor.execute(_COUNT, [orjson.dumps(spec).decode(), KINDS, LOOK])
-            spec["cursor"], chosen, open_ones = cursor.fetchone()
-        total, under_way = total + chosen, under_way + open_ones
-    return Chosen(total, under_way, spec["cursor"], spec["cursor"] >= replay.to_seq)
+            spec["cursor"], chosen, open_ones, most = cursor.fetchone()
+        total, under_way, longest = total + chosen, under_way + open_ones, max(longest, most)
+    return Chosen(total, under_way, spec["cursor"], spec["cursor"] >= replay.to_seq, longest)
 
 
 def seq_at(workspace_id: uuid.UUID, moment: datetime, *, head: int) -> int:

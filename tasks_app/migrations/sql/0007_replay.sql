@@ -61,27 +61,34 @@ LANGUAGE sql IMMUTABLE AS $$
             ORDER BY e.seq LIMIT look) l), job.to_seq) END
 $$;
 
--- Counts without doing anything: a part of the log at a time.
+-- Counts without doing anything: a part of the log at a time. `longest`: of one task.
 CREATE FUNCTION aftercommit_replay_count(job replay, kinds text[], look integer)
-RETURNS TABLE (reached bigint, chosen bigint, under_way bigint) LANGUAGE plpgsql
+RETURNS TABLE (reached bigint, chosen bigint, under_way bigint, longest bigint)
+LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     until CONSTANT bigint := aftercommit_replay_reach(job, look);
 BEGIN
     RETURN QUERY
-    SELECT until, count(*) FILTER (WHERE NOT c.under_way), count(*) FILTER (WHERE c.under_way)
+    SELECT until, coalesce(sum(n.chosen), 0)::bigint, coalesce(sum(n.under_way), 0)::bigint,
+           coalesce(max(n.chosen), 0)
     FROM aftercommit_replay_firsts(job, kinds, until) f
-    CROSS JOIN LATERAL aftercommit_replay_chosen(job, kinds, f.task_id, f.seq) c;
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE NOT c.under_way) AS chosen,
+               count(*) FILTER (WHERE c.under_way) AS under_way
+        FROM aftercommit_replay_chosen(job, kinds, f.task_id, f.seq) c) n;
 END
 $$;
 
--- One step: about `most` deliveries (a task goes in whole), while fewer than `room` of the job's
+-- One step: about `most` deliveries (a task goes in whole, up to `longest`; at a longer one it
+-- stops and says so in the row's `reason`), while fewer than `room` of the job's
 -- have not been tried yet and no slot of its rate lies more than `ahead` seconds off. Moves the
 -- cursor and the counts; returns each task's first new delivery. The caller holds the job's row
 -- and the head.
 CREATE FUNCTION aftercommit_replay_step(
-    job_id uuid, kinds text[], look integer, most integer, room integer, ahead double precision)
+    job_id uuid, kinds text[], look integer, most integer, room integer, ahead double precision,
+    longest integer)
 RETURNS SETOF delivery LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -122,8 +129,20 @@ BEGIN
     until := aftercommit_replay_reach(job, look);
     WHILE job.cursor < until AND done < most
           AND slot <= moment + make_interval(secs => ahead) LOOP
-        WITH task AS MATERIALIZED (
+        WITH first AS MATERIALIZED (
             SELECT * FROM aftercommit_replay_firsts(job, kinds, until) LIMIT batch
+        ), counted AS MATERIALIZED (
+            SELECT f.seq, f.task_id, row_number() OVER (ORDER BY f.seq) AS place,
+                   sum(n.events) OVER (ORDER BY f.seq) AS events
+            FROM first f CROSS JOIN LATERAL (
+                SELECT count(*) AS events FROM (
+                    SELECT 1 FROM event m
+                    WHERE m.task_id = f.task_id AND m.seq BETWEEN f.seq AND job.to_seq
+                      AND (job.events IS NULL OR m.seq = ANY (job.events))
+                    ORDER BY m.seq LIMIT most + 1) m) n
+        ), task AS MATERIALIZED (
+            -- Several at once, or one that is longer alone.
+            SELECT c.seq, c.task_id FROM counted c WHERE c.place = 1 OR c.events <= most
         ), chosen AS MATERIALIZED (
             SELECT t.task_id, c.*, aftercommit_uuid7() AS id FROM task t
             CROSS JOIN LATERAL aftercommit_replay_chosen(job, kinds, t.task_id, t.seq) c
@@ -136,7 +155,8 @@ BEGIN
                      WHERE p.destination_id = chain AND p.event_seq BETWEEN c.seq AND c.seq
                      ORDER BY p.event_seq DESC, p.sequence DESC LIMIT 1) p
                  WHERE p.state IN ('waiting', 'pending', 'leased')) AS behind
-            FROM chosen c WHERE NOT c.under_way
+            FROM chosen c WHERE NOT c.under_way AND (
+                SELECT count(*) FROM chosen l WHERE NOT l.under_way) <= greatest(most, longest)
         ), queued AS (
             INSERT INTO delivery (
                 id, workspace_id, destination_id, event_seq, event_type, task_id, message_id,
@@ -161,13 +181,20 @@ BEGIN
               AND d.error = 'chain_broken'
             RETURNING d.behind
         )
-        SELECT (SELECT count(*) FROM task) AS tasks, (SELECT max(t.seq) FROM task t) AS reached,
+        SELECT (SELECT count(*) FROM first) AS firsts_seen, (SELECT count(*) FROM task) AS tasks,
+               (SELECT max(t.seq) FROM task t) AS reached,
+               (SELECT count(*) FROM chosen c WHERE NOT c.under_way) AS wanted,
                (SELECT count(*) FROM numbered) AS made,
                (SELECT count(*) FROM chosen c WHERE c.under_way) AS skipped,
                ARRAY(SELECT n.id FROM numbered n WHERE n.place = 1) AS firsts,
                ARRAY(SELECT r.behind FROM rechained r) AS news
             INTO step;
-        job.cursor := CASE WHEN step.tasks < batch THEN until ELSE step.reached END;
+        IF step.made < step.wanted THEN
+            UPDATE replay r SET reason = 'task_too_long' WHERE r.id = job_id;
+            EXIT;
+        END IF;
+        job.cursor := CASE WHEN step.tasks = step.firsts_seen AND step.firsts_seen < batch
+            THEN until ELSE step.reached END;
         job.skipped := job.skipped + step.skipped;
         done := done + step.made;
         last := last + step.made;
