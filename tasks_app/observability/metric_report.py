@@ -8,7 +8,6 @@ gone, and from then on writes only what it has counted since.
 import logging
 import os
 import secrets
-import socket
 import threading
 from collections.abc import Iterator
 from functools import cache
@@ -53,7 +52,7 @@ class Report:
     def __init__(self, role: str, registry: CollectorRegistry = REGISTRY) -> None:
         self.role = role
         self._registry = registry
-        self._process = f"{socket.gethostname()[:80]}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._process = f"{os.uname().nodename[:80]}-{os.getpid()}-{secrets.token_hex(4)}"
         self._base: dict[str, float] = {}
         self._written: dict[str, float] = {}
         self._lock = threading.Lock()

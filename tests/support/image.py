@@ -106,7 +106,10 @@ def build(root: Path) -> Image:
 def _python() -> str:
     """Return a Python that the account may run: this one may lie where only its owner goes."""
     account = unprivileged_account()
-    offered = [sys._base_executable, *(shutil.which(f"python3.{n}") for n in (13, 12, 11))]
+    offered = [
+        str(getattr(sys, "_base_executable", "")),
+        *(shutil.which(f"python3.{n}") for n in (13, 12, 11)),
+    ]
     offered += [f"/usr/bin/python3.{n}" for n in (13, 12, 11)]
     for program in filter(None, offered):
         if can_run(Path(program).resolve(), account):
