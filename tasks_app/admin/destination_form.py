@@ -19,7 +19,7 @@ from tasks_app.connectors.registry import kinds, schemes
 from tasks_app.events.catalogue import SUBSCRIBABLE
 from tasks_app.events.snapshot import moment
 from tasks_app.models import Destination
-from tasks_app.models.destination import default_retry_schedule
+from tasks_app.models.destination import default_events, default_retry_schedule
 from tasks_app.security.ssrf import BlockedTarget, vet_url
 
 WIDE: Final = AdminTextInputWidget(attrs={"size": 80})
@@ -94,9 +94,12 @@ class DestinationForm(RefusableForm):
     events = forms.MultipleChoiceField(
         choices=[(ALL, "all")] + [(str(one), str(one)) for one in sorted(SUBSCRIBABLE)],
         widget=forms.CheckboxSelectMultiple,
+        initial=default_events,
     )
-    max_concurrency = forms.IntegerField(min_value=1, max_value=100)
-    timeout = forms.IntegerField(min_value=1, max_value=60, help_text="Seconds, all in all.")
+    max_concurrency = forms.IntegerField(min_value=1, max_value=100, initial=10)
+    timeout = forms.IntegerField(
+        min_value=1, max_value=60, initial=15, help_text="Seconds, all in all."
+    )
     retry_schedule = Seconds(required=False, initial=default_retry_schedule, widget=WIDE)
     mapping = Expression(
         required=False,
@@ -117,6 +120,7 @@ class DestinationForm(RefusableForm):
         super().__init__(*args, **kwargs)
         if not self.instance._state.adding:
             self.initial["seen"] = moment(self.instance.updated_at)
+            self.fields.pop("kind")  # which it keeps
 
     def clean(self) -> dict[str, Any]:
         """Refuse a change that does not say of what."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.apps import apps
 from django.contrib.admin import AdminSite
 from django.db import models
+from django.http import HttpRequest
 
 from tasks_app.admin.scoped import ScopedAdmin
 from tasks_app.models import Workspace
@@ -22,6 +23,15 @@ SAYABLE: Final = frozenset(
     | {"time_zone", "timezone", "code", "title", "file_name", "format", "expression"}
 )
 COLUMNS: Final = 9
+
+
+class UnlinkedAdmin(ScopedAdmin):
+    """A list alone: the address of a row's page would tell its key, which may be a secret."""
+
+    list_display_links = None
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> None:
+        """Find none."""
 
 
 def register_others(site: AdminSite) -> None:
@@ -63,6 +73,5 @@ def _page_of(model: type[models.Model]) -> type[ScopedAdmin]:
         "list_select_related": [f.name for f in shown if f.is_relation] or False,
         "search_fields": ("pk",) if isinstance(key, models.UUIDField) else (),
     }
-    if key is None or not is_harmless(key):
-        told |= {"list_display_links": None}  # the address of a row would tell its key
-    return type(f"{model.__name__}Admin", (ScopedAdmin,), told)
+    base = ScopedAdmin if is_harmless(key) else UnlinkedAdmin
+    return type(f"{model.__name__}Admin", (base,), told)

@@ -71,9 +71,9 @@ class Form(HTMLParser):
             self.fields.setdefault(name, []).append(value)
 
 
-def filled(client: Client, url: str, **typed: Any) -> dict[str, Any]:
+def filled(client: Client, page: str, /, **typed: Any) -> dict[str, Any]:
     """Return what a browser would send after this was typed into the page's form."""
-    fields = Form(client.get(url).content.decode()).fields
+    fields = Form(client.get(page).content.decode()).fields
     return {**{name: values for name, values in fields.items() if name != "q"}, **typed}
 
 

@@ -6,7 +6,15 @@ from django.test import Client
 
 from tasks_app.actions.task import create_task
 from tasks_app.admin import site
-from tasks_app.models import Attempt, Delivery, Event, StreamTicket, Workspace
+from tasks_app.models import (
+    Attempt,
+    Delivery,
+    Destination,
+    Event,
+    StreamTicket,
+    Task,
+    Workspace,
+)
 from tests.support import factories
 from tests.support.admin_pages import address
 
@@ -79,3 +87,20 @@ def test_pages_say_what_a_browser_may_do_on_them(browser: Client) -> None:
         assert answer["X-Frame-Options"] == "DENY"
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert "no-store" in answer["Cache-Control"]
+
+
+def test_lists_are_filtered_by_workspace(browser: Client) -> None:
+    for slug in ("one", "two"):
+        workspace = factories.workspace(slug)
+        factories.destination(workspace, name=f"of {slug}")
+        fields = {"title": f"of {slug}"}
+        create_task(workspace_id=workspace.pk, fields=fields, cause=factories.cause(slug))
+    for model in (Task, Destination, Delivery, Event):
+        page = browser.get(address(model, "changelist"), {"workspace": "one"})
+        rows = page.context["cl"].result_list
+        assert [row.workspace_slug for row in rows] == ["one"], model
+        assert (
+            not browser.get(address(model, "changelist"), {"workspace": "three"})
+            .context["cl"]
+            .result_list
+        )
