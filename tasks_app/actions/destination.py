@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks_app.actions.chain import check_chain, set_free
-from tasks_app.actions.destination_kind import read_only_of, settle_change, settle_new
+from tasks_app.actions.destination_kind import read_only_of, settle_change, settle_new, signs
 from tasks_app.actions.destination_secrets import FORGOTTEN, SEALED, take_sealed
 from tasks_app.actions.echoed import NOTHING, differ, refuse_changed
 from tasks_app.actions.signing_keys import first_key, next_key
@@ -23,7 +23,7 @@ from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.record import NewEvent, Recorded, lock_heads, record_event
 from tasks_app.events.snapshot import destination_snapshot
-from tasks_app.exceptions import NotFound
+from tasks_app.exceptions import Conflict, NotFound
 from tasks_app.models import Circuit, Delivery, Destination, DestinationCounter, DestinationState
 from tasks_app.models.sealed import if_it_opens, seal_secret
 from tasks_app.security.signing import new_secret
@@ -36,7 +36,7 @@ _NAME_TAKEN: Final = ("destination_name_once", "/name", "Another destination has
 def create_destination(
     *, workspace_id: uuid.UUID, fields: Mapping[str, Any], cause: Cause, secret: str = ""
 ) -> tuple[Destination, str]:
-    """Create a destination; return it with its secret, in plain this once.
+    """Create a destination; return it with its secret, in plain this once; none if it never signs.
 
     Raises Invalid where the name is taken, certificates are bad, it can't come ``after`` that or
     its kind has no such setting.
@@ -54,7 +54,7 @@ def create_destination(
         DestinationCounter.objects.create(destination_id=destination.pk)
         check_chain(destination)
         _record(destination, EventType.DESTINATION_CREATED, cause)
-    return destination, plain
+    return destination, plain if signs(destination.kind) else ""
 
 
 def change_destination(
@@ -179,9 +179,11 @@ def rotate_secret(
 
     So it is with its signing key, where it has one; the new public key is on the destination. What
     was already old is forgotten: two of each sign at most. So is what does not open any more, as
-    after the loss of a key. Raises NotFound.
+    after the loss of a key. Raises NotFound, and Conflict where its kind signs nothing.
     """
     destination = locked_destination(workspace_id, destination_id)
+    if not signs(destination.kind):
+        raise Conflict(f"A destination of kind {destination.kind} signs nothing: it has no secret.")
     plain = new_secret()
     _save(
         destination,

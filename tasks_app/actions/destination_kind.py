@@ -118,6 +118,11 @@ def read_only_of(destination: Destination) -> dict[str, Any]:
     }
 
 
+def signs(kind: str) -> bool:
+    """Tell whether a destination of this kind has a secret: what it sends is signed."""
+    return "signature" in connector_for(kind).options
+
+
 def refuse_misfit(connector: Connector, fields: Mapping[str, Any]) -> None:
     """Raise Invalid where a kind has no use for what is given."""
     _refuse(list(_misfits(connector, fields)))
@@ -129,6 +134,7 @@ def _stored(connector: Connector, fields: Mapping[str, Any]) -> dict[str, Any]:
         "method": connector.methods[0] if connector.methods else "",
         "mapping": "",
         "twin_id_path": DEFAULT_ID_PATH if connector.mirrors else "",
+        "signature": UNSET["signature"],
     }
     return {
         name: defaults[name] if value is None and name in defaults else value
@@ -139,7 +145,7 @@ def _stored(connector: Connector, fields: Mapping[str, Any]) -> dict[str, Any]:
 def _misfits(connector: Connector, fields: Mapping[str, Any]) -> Iterator[FieldError]:
     """Yield what this kind has no use for."""
     for name, unset in UNSET.items():
-        if name not in connector.options and fields.get(name, unset) not in (unset, ""):
+        if name not in connector.options and fields.get(name, unset) not in (unset, "", None):
             yield _misfit(name, connector)
     if not connector.methods and fields.get("method"):
         yield _misfit("method", connector)

@@ -80,7 +80,7 @@ class DestinationView(WorkspaceView):
             workspace_id=self.workspace_id, fields=fields, cause=self.cause
         )
         location = request.build_absolute_uri(f"{request.path}{destination.pk}/")
-        body = {**self._told(destination, Backlog()), "secret": secret}
+        body = {**self._told(destination, Backlog()), "secret": secret or None}
         return Response(body, status=201, headers={"Location": location})
 
     @documented("destinations_retrieve", DestinationSerializer)
@@ -128,7 +128,12 @@ class DestinationView(WorkspaceView):
         NOTHING.read(request.data)
         return Response(self._now(actions.resume_destination(**self._at(destination_id))))
 
-    @documented("destinations_rotate_secret", DestinationWithSecretSerializer, cursor=False)
+    @documented(
+        "destinations_rotate_secret",
+        DestinationWithSecretSerializer,
+        cursor=False,
+        conflict="Its kind signs nothing.",
+    )
     def rotate_secret(self, request: Request, destination_id: UUID) -> Response:
         """Make a new secret, shown this once; the old one signs too for 24 h."""
         NOTHING.read(request.data)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.core.validators import RegexValidator
 from rest_framework import serializers
 
+from tasks_app.actions.destination_kind import signs
 from tasks_app.actions.destination_secrets import told_headers
 from tasks_app.api.credential_fields import Auth, Tls
 from tasks_app.api.fields import Distinct, Id, Items, StrictSerializer, Text, WholeNumber, Word
@@ -67,7 +68,8 @@ class DestinationSerializer(StrictSerializer):
     signature = Word(
         choices=SignatureScheme.values,
         default=SignatureScheme.V1,
-        help_text="Standard Webhooks: v1 by `secret`, v1a by `public_key`, or both at once.",
+        allow_null=True,
+        help_text="Null for a kind that signs nothing. Standard Webhooks: v1 by `secret`, v1a by `public_key`, or both at once.",
     )
     public_key = serializers.CharField(read_only=True, allow_null=True)
     old_public_key = serializers.CharField(
@@ -121,7 +123,9 @@ class DestinationSerializer(StrictSerializer):
 class DestinationWithSecretSerializer(DestinationSerializer):
     """A destination at the only moment that its secret is known."""
 
-    secret = serializers.CharField(read_only=True)
+    secret = serializers.CharField(
+        read_only=True, allow_null=True, help_text="Null for a kind that signs nothing."
+    )
 
 
 WHOLE: Final = DestinationSerializer()
@@ -141,7 +145,7 @@ def told_destination(destination: Destination, backlog: Backlog) -> dict[str, An
         "headers": told_headers(destination),
         "auth": destination.auth,
         "tls": destination.tls,
-        "signature": destination.signature,
+        "signature": destination.signature if signs(destination.kind) else None,
         "public_key": destination.public_key or None,
         "old_public_key": destination.old_public_key or None,
         "events": destination.events,
