@@ -34,6 +34,7 @@ def run_imports() -> None:
     """Take rows of the files that have come in."""
     if _imports_rest.is_over():
         import_some()
+        _imports_rest.begin()
 
 
 @shared_task(name=wire.SCHEDULES_TASK, ignore_result=True)  # type: ignore[untyped-decorator]

@@ -21,3 +21,10 @@ class Rest:
             return False
         self._began = now
         return True
+
+    def begin(self) -> None:
+        """Rest from now on: for work that may take longer than the time between two bells.
+
+        Those that were rung meanwhile then pass, and what else waits in their queue has its turn.
+        """
+        self._began = time.monotonic()

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
+from django.db import connection
 from django.utils import timezone
 
 from tasks_app.actions.echoed import differ
@@ -122,7 +124,20 @@ def _event(task: Task, kind: EventType, cause: Cause, **data: Any) -> NewEvent:
 
 def _write(done: Applied) -> None:
     if done.new:
-        Task.objects.bulk_create(done.new)
+        _insert(done.new)
     if done.changed:
         names = [*sorted(done.changed_fields), "version", "updated_at"]
         Task.objects.bulk_update(done.changed.values(), names)
+
+
+def _insert(tasks: Sequence[Task]) -> None:
+    """Insert rows as one document: bulk_create() takes ten times as long over its parameters."""
+    fields = Task._meta.concrete_fields
+    rows = [{one.column: one.value_from_object(task) for one in fields} for task in tasks]
+    names = ", ".join(str(one.column) for one in fields)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO task ({names}) SELECT {names}"  # noqa: S608 - columns of ours
+            " FROM jsonb_populate_recordset(NULL::task, %s::jsonb)",
+            [orjson.dumps(rows).decode()],
+        )

@@ -26,7 +26,7 @@ from tasks_app.exchange.records import Record
 from tasks_app.exchange.row import Row, row_reader
 from tasks_app.models import ImportFault, ImportFormat, ImportJob, ImportState
 
-STEP: Final = 200  # rows in one transaction: what a live change may have to wait for
+STEP: Final = 100  # rows in one transaction: what a live change may have to wait for
 STEP_BYTES: Final = 2 * 1024 * 1024
 COUNTING_SECONDS: Final = 0.25
 FAULTS_KEPT: Final = 1000

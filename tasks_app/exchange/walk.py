@@ -23,7 +23,7 @@ from tasks_app.models import ImportJob, ImportState
 
 logger = logging.getLogger(__name__)
 
-SLICE: Final = 0.7  # seconds of one ring
+SLICE: Final = 1.0  # seconds of one ring
 TROUBLES: Final = 5  # steps in a row; then it is ours to look into, not to try for ever
 
 
