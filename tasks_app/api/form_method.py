@@ -6,7 +6,7 @@ body (`_content`); from here on it is a PUT, PATCH or DELETE with a JSON body li
 whatever holds for those holds for it, the check against forgery (CSRF) included.
 """
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import orjson
 from django.conf import settings
@@ -38,7 +38,7 @@ class FormMiddleware:
         if _is_form(request) and hasattr(view, "cls"):
             typed = request.POST.dict()
             method = str(typed.get("_method", "POST"))
-            _rewrite(request, method, _body(view.cls, method, cast("dict[str, str]", typed)))
+            _rewrite(request, method, _body(view.cls, method, typed))
             request.typed = typed  # type: ignore[attr-defined]
 
 
@@ -64,7 +64,7 @@ def _body(view: Any, method: str, typed: dict[str, str]) -> bytes:
 def _rewrite(request: HttpRequest, method: str, body: bytes) -> None:
     meta = request.META
     request.method = meta["REQUEST_METHOD"] = method if method in METHODS else "POST"
-    request._body = body  # type: ignore[attr-defined]
+    request._body = body
     request.content_type = meta["CONTENT_TYPE"] = "application/json"
     request.content_params = {}
     meta["CONTENT_LENGTH"] = str(len(body))
