@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest
 
@@ -31,7 +32,8 @@ class UnlinkedAdmin(ScopedAdmin):
     list_display_links = None
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> None:
-        """Find none."""
+        """Refuse."""
+        raise PermissionDenied
 
 
 def register_others(site: AdminSite) -> None:

@@ -39,7 +39,9 @@ def test_the_page_of_every_row_opens(browser: Client, workspace: Workspace) -> N
     opened = 0
     for model in site._registry:
         for row in model._default_manager.all():
-            assert browser.get(address(model, "change", row.pk)).status_code == 200, model
+            page = browser.get(address(model, "change", row.pk))
+            listed = site._registry[model].list_display_links is not None
+            assert page.status_code == (200 if listed else 403), model
             opened += 1
     assert opened > 10
 
