@@ -128,7 +128,12 @@ def test_a_flood_of_one_workspace_leaves_others_their_turn(
     """Every workspace has a turn before one has a second."""
     turns: list[uuid.UUID] = []
     real = recurring._turn
-    monkeypatch.setattr(recurring, "_turn", lambda pk, heads: turns.append(pk) or real(pk, heads))
+
+    def watched(pk: uuid.UUID, heads: recurring.Heads) -> recurring.Turn:
+        turns.append(pk)
+        return real(pk, heads)
+
+    monkeypatch.setattr(recurring, "_turn", watched)
     monkeypatch.setattr(recurring, "SLICE", DEADLINE)
     few = schedule(factories.workspace(), cron=SELDOM)
     came(*flooded(workspace, 3 * BATCH), few)
