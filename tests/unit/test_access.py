@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from tasks_app.access import OF_ROLE, Capability, capabilities
-from tasks_app.models import Role, Scope
+from tasks_app.models import Role, Scope, scopes_of_role
 
 LADDER = [Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER]
 
@@ -39,3 +39,10 @@ def test_only_an_admin_key_makes_keys() -> None:
 @pytest.mark.parametrize(("role", "scope"), [("", None), ("root", None), (Role.OWNER, "all")])
 def test_what_is_unknown_may_do_nothing(role: str, scope: str | None) -> None:
     assert capabilities(role, scope) == frozenset()
+
+
+@pytest.mark.parametrize("role", LADDER)
+def test_the_highest_scope_of_a_role_says_all_that_it_may(role: str) -> None:
+    """But for making keys, which only a scope that reaches everything lets."""
+    highest = scopes_of_role(role)[-1]
+    assert capabilities(role) - {Capability.MANAGE_OWN} <= capabilities(role, highest)
