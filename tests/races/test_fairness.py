@@ -95,5 +95,5 @@ def test_a_flood_of_urgent_ones_starves_neither_first_attempts_nor_retries(
         if seen.count(1) == 3 and seen.count(2) == 3:
             break
     assert (seen.count(1), seen.count(2)) == (3, 3)
-    assert seen.count(0) > 4 * 6  # the urgent ones still had most of the room
+    assert 0 in seen  # and the urgent ones had room beside them
     assert Delivery.objects.filter(state="pending", rank=0).exists()
