@@ -58,7 +58,7 @@ def _joined(request: HttpRequest, token: str, user: User) -> HttpResponse:
 
 
 def _registered(request: HttpRequest, token: str, found: Invitation) -> HttpResponse:
-    form = UserCreationForm(request.POST, instance=User(email=found.email))
+    form: Any = UserCreationForm(request.POST, instance=User(email=found.email))
     if form.is_valid():
         name, password = form.cleaned_data["username"], form.cleaned_data["password1"]
         try:
