@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from channels.db import database_sync_to_async
 from django.core.handlers.asgi import ASGIRequest
@@ -92,9 +92,9 @@ class ExportView(WorkspaceView):
             "X-Accel-Buffering": "no",
         }
         kind = MEDIA_TYPES[file_format]
-        response = StreamingHttpResponse(body, headers=headers, content_type=kind)
+        response: Any = StreamingHttpResponse(body, headers=headers, content_type=kind)
         response._resource_closers.append(place.leave)  # also of one that nobody begins to read
-        return response
+        return cast("StreamingHttpResponse", response)
 
 
 def _asked(request: Request) -> tuple[Q, str]:

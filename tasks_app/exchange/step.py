@@ -42,8 +42,8 @@ def advance(job_id: uuid.UUID) -> bool:
     Raises OperationalError where a lock is held for longer than a quarter of a second, and
     IntegrityError where somebody else has just made a task with a row's external id.
     """
-    rows = ImportJob.objects.filter(pk=job_id, state=ImportState.RUNNING).annotate(now=Now())
-    job = rows.select_for_update(no_key=True, skip_locked=True).first()
+    rows = ImportJob.objects.under_way().filter(pk=job_id).annotate(now=Now())
+    job = rows.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
     if job is None:
         return False
     with connection.cursor() as cursor:

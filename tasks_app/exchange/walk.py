@@ -42,7 +42,7 @@ def import_some() -> int:
 def _walking() -> list[uuid.UUID]:
     """Return what to walk, by chance and the workspaces in turns."""
     turn = Window(RowNumber(), partition_by=F("workspace_id"), order_by=Random())
-    rows = ImportJob.objects.filter(state=ImportState.RUNNING).annotate(turn=turn)
+    rows = ImportJob.objects.under_way().annotate(turn=turn)
     return list(rows.order_by("turn", Random()).values_list("pk", flat=True))
 
 

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from tasks_app.models.ids import uuid7
+from tasks_app.models.workspace import Workspace
 
 
 class ImportState(models.TextChoices):
@@ -40,6 +41,11 @@ class ImportQuerySet(models.QuerySet["ImportJob"]):
     def in_workspace(self, workspace_id: uuid.UUID) -> Self:
         """Keep one workspace's, once their files are whole."""
         return self.filter(workspace_id=workspace_id).exclude(state=RECEIVING)
+
+    def under_way(self) -> Self:
+        """Keep those that have something to do, in workspaces that are still there."""
+        alive = Workspace.objects.filter(pk=models.OuterRef("workspace_id"), deleted_at=None)
+        return self.filter(models.Exists(alive), state=ImportState.RUNNING)
 
 
 class ImportJob(models.Model):

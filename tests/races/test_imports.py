@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from functools import partial
 
 import pytest
 from django.db import transaction
@@ -80,7 +81,7 @@ def test_two_imports_of_the_same_tasks_do_not_lock_each_other_out(workspace: Wor
     head = b"external_id,title\n"
     one = counted(workspace, head + b"".join(rows))
     two = counted(workspace, head + b"".join(reversed(rows)))
-    both = [in_thread(lambda pk=job.pk: to_the_end(pk)) for job in (one, two)]
+    both = [in_thread(partial(to_the_end, job.pk)) for job in (one, two)]
     for thread in both:
         thread.result(DEADLINE * 2)
     one.refresh_from_db()
@@ -118,7 +119,7 @@ def test_a_step_that_always_fails_ends_the_import_and_says_so(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, other = counted(workspace), counted(factories.workspace())
-    real = walk.advance
+    real = advance
 
     def broken(job_id: uuid.UUID) -> bool:
         if job_id == job.pk:

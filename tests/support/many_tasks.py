@@ -1,5 +1,7 @@
 """Many tasks at once, straight into the table: for what reads them, not for what makes them."""
 
+from typing import Any
+
 from django.db import connection
 
 from tasks_app.models import Workspace
@@ -21,7 +23,7 @@ def make_tasks(of: Workspace, count: int, *, size: int = 100, after: int = 0) ->
     """Make so many tasks with a description of ``size`` characters; ``after`` this number."""
     with connection.cursor() as cursor:
         for at in range(0, count, 50_000):
-            values = {
+            values: dict[str, Any] = {
                 "workspace": of.pk,
                 "last": after + at,
                 "count": min(50_000, count - at),

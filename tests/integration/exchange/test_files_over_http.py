@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db.models import Q
 
 from tasks_app.actions.task import create_task
 from tasks_app.api import export_places
@@ -118,7 +119,7 @@ def test_an_export_holds_what_was_there_when_it_began(
     monkeypatch.setattr(pages, "WINDOW", 3)
     made = [make(workspace, str(number)) for number in range(10)]
     Task.objects.filter(pk=made[1].pk).delete()
-    found = pages.begin(workspace.pk, pages.Q())
+    found = pages.begin(workspace.pk, Q())
     seen = []
     for tasks in found:
         seen += [task.title for task in tasks]
@@ -245,7 +246,8 @@ def test_a_file_is_kept_in_parts_and_has_an_end(
     monkeypatch.setattr(upload, "MAX_BYTES", 600_000)
     data = b"title\n" + b"x\n" * 299_997
     job = job_of(send(api, data))
-    parts = list(ImportChunk.objects.filter(job=job).order_by("number").values_list("data", flat=1))
+    kept: Any = ImportChunk.objects.filter(job=job).order_by("number")
+    parts = list(kept.values_list("data", flat=True))
     assert [len(part) for part in parts] == [262_144, 262_144, 75_712]
     assert b"".join(bytes(part) for part in parts) == data
     assert job.size == 600_000

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
 from tasks_app.actions.import_job import cancel_import
 from tasks_app.actions.task import create_task
 from tasks_app.exceptions import ImportOver, TooManyImports
-from tasks_app.exchange import clear, step
+from tasks_app.exchange import clear, step, walk
 from tasks_app.exchange.clear import forget_files, forget_the_old
 from tasks_app.exchange.step import FAULTS_KEPT, advance
 from tasks_app.exchange.upload import Upload
@@ -205,3 +206,12 @@ def test_a_workspace_has_five_imports_under_way_at_most(workspace: Workspace) ->
         begin(workspace, b"title\nx\n")
     with pytest.raises(TooManyImports):
         Upload(workspace_id=workspace.pk, cause=cause())
+
+
+def test_nothing_is_taken_for_a_workspace_that_was_deleted(workspace: Workspace) -> None:
+    job = begin(workspace, b"title\nx\n")
+    Workspace.objects.filter(pk=workspace.pk).update(deleted_at=Now())
+    assert not advance(job.pk)
+    assert walk._walking() == []
+    job.refresh_from_db()
+    assert (job.state, job.total) == ("running", None)
