@@ -178,7 +178,7 @@ class Deployment:
                 return
             if one.service != "migrate" and self._is_healthy(one):
                 return
-            time.sleep(0.1)
+            time.sleep(0.5)
         raise AssertionError(f"not healthy: {one.said()}")
 
     def _is_healthy(self, one: Container) -> bool:
