@@ -17,6 +17,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or who keeps guessing locks for ever
 AXES_CLIENT_IP_CALLABLE = "tasks_app.admin.login.address_of"
+AXES_USERNAME_CALLABLE = "tasks_app.admin.login.name_of"
 AXES_LOCKOUT_CALLABLE = "tasks_app.admin.login.told_to_wait"
 AXES_DISABLE_ACCESS_LOG = True  # the request log tells of logins
 AXES_ENABLE_ADMIN = False  # they are in our own, tasks_app/admin/login.py

@@ -2,20 +2,25 @@
 
 from typing import Any, Final
 
-from axes.models import AccessAttempt
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from tasks_app.security.client_address import client_address
 
-ATTEMPTS: Final = AccessAttempt
+NAME_MOST: Final = 150
 
 
 def address_of(request: HttpRequest) -> str | None:
     """Return the address that a failure counts for; an IPv6 site counts as one."""
     address = client_address(request.META).partition("/")[0]
     return None if address == "unknown" else address
+
+
+def name_of(request: HttpRequest, credentials: dict[str, Any] | None) -> str | None:
+    """Return the name that a failure counts for; none that is kept is longer (150 characters)."""
+    name = credentials.get("username") if credentials else request.POST.get("username")
+    return str(name)[:NAME_MOST] if name else None
 
 
 def told_to_wait(request: HttpRequest, _response: HttpResponse, _credentials: Any) -> HttpResponse:

@@ -28,7 +28,7 @@ class BoundedPaginator(Base):
         """Return how many rows there are, at most one more than pages lead to."""
         rows = self.object_list
         assert isinstance(rows, QuerySet)  # noqa: S101 - lists of the admin are nothing else
-        return rows.order_by()[: REACH + 1].count()
+        return rows.order_by().values("pk")[: REACH + 1].count()
 
     @cached_property
     def count(self) -> int:
