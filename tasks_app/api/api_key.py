@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from tasks_app.access import Capability
 from tasks_app.actions import api_key as actions
 from tasks_app.api import filters
-from tasks_app.api.fields import Moment, StrictSerializer, Text, Word
+from tasks_app.api.fields import Line, Moment, StrictSerializer, Word
 from tasks_app.api.pagination import Orderings, page
 from tasks_app.api.schema import documented, page_of
 from tasks_app.api.workspace_view import WorkspaceView, listed, shown
@@ -25,7 +25,7 @@ class ApiKeySerializer(StrictSerializer):
     """A key of one member. ``prefix`` is how it begins, to recognise it by."""
 
     id = serializers.UUIDField(read_only=True)
-    name = Text(max_length=100)
+    name = Line(max_length=100)
     scope = Word(choices=Scope.choices, help_text="Never above the member's role.")
     prefix = serializers.CharField(read_only=True)
     member = serializers.UUIDField(read_only=True)

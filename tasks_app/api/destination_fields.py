@@ -4,13 +4,21 @@ from collections import abc
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from tasks_app.actions.destination_kind import signs
 from tasks_app.actions.destination_secrets import told_headers
 from tasks_app.api.credential_fields import Auth, Tls
-from tasks_app.api.fields import Distinct, Id, Items, StrictSerializer, Text, WholeNumber, Word
+from tasks_app.api.fields import (
+    Distinct,
+    Id,
+    Items,
+    Line,
+    StrictSerializer,
+    Text,
+    WholeNumber,
+    Word,
+)
 from tasks_app.api.outbound_fields import KINDS, Headers, Mapping, Url
 from tasks_app.api.rate_limit_field import RateLimit
 from tasks_app.connectors.registry import methods
@@ -28,9 +36,6 @@ from tasks_app.security.masking import MASK
 
 RETRIES_MAX: Final = 30
 RETRY_SECONDS_MAX: Final = 4 * 24 * 3600
-ONE_LINE: Final = RegexValidator(
-    r"^[^\x00-\x1f\x7f-\x9f]*\Z", "A name has no control characters.", "control_character"
-)
 # These move by themselves between a client's reading and writing.
 RESTLESS: Final = ("pending", "oldest_due_at", "blocked_until", "circuit", "circuit_until")
 
@@ -39,7 +44,7 @@ class DestinationSerializer(StrictSerializer):
     """An external system that wants to know."""
 
     id = serializers.UUIDField(read_only=True)
-    name = Text(max_length=100, validators=[ONE_LINE])
+    name = Line(max_length=100)
     kind = Word(choices=KINDS, default="webhook")
     url = Url(max_length=2048, help_text="Without its path for who may not manage destinations.")
     method = Word(

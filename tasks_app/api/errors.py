@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
@@ -31,8 +31,10 @@ CODES: Final[Mapping[int, str]] = {
     405: "method_not_allowed",
     406: "not_acceptable",
     413: "too_large",
+    414: "address_too_long",
     415: "unsupported_media_type",
     429: "rate_limited",
+    431: "headers_too_large",
     500: "internal",
     503: "unavailable",
 }
@@ -149,8 +151,12 @@ def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400: also a Host that is not ours."""
-    return plain_problem(request, 400)
+    """Django's handler400: also a Host that is not ours, and a form beyond all bounds."""
+    if isinstance(exception, DisallowedHost):
+        return plain_problem(request, 400, "This server does not answer to that Host.")
+    if isinstance(exception, RequestDataTooBig):
+        return plain_problem(request, 413, "The body is larger than the limit.")
+    return plain_problem(request, 400, "The request is not valid.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

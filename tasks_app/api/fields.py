@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from rest_framework import serializers
@@ -45,6 +45,26 @@ class Text(serializers.CharField):
         if isinstance(data, str) and data and not self.allow_blank and not data.strip():
             self.fail("blank")
         return super().run_validation(data)
+
+
+class Prose(Text):
+    """A text of many lines, without the other control characters (Unicode's category Cc)."""
+
+    default_error_messages = {"control_character": "This has no control characters."}
+    refused: ClassVar[re.Pattern[str]] = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return it as it came."""
+        text = super().to_internal_value(data)
+        if self.refused.search(text):
+            self.fail("control_character")
+        return text
+
+
+class Line(Prose):
+    """A text of one line, which moves no cursor of a terminal that shows it."""
+
+    refused = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 class Word(serializers.ChoiceField):

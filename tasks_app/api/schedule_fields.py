@@ -5,7 +5,15 @@ from typing import Any, Final
 
 from rest_framework import serializers
 
-from tasks_app.api.fields import Distinct, StrictSerializer, Text, WholeNumber, Word
+from tasks_app.api.fields import (
+    Distinct,
+    Line,
+    Prose,
+    StrictSerializer,
+    Text,
+    WholeNumber,
+    Word,
+)
 from tasks_app.api.task import Metadata
 from tasks_app.events.snapshot import moment
 from tasks_app.models import CatchUp, Priority, Schedule, ScheduleOccurrence, ScheduleState
@@ -22,11 +30,11 @@ RESTLESS: Final = frozenset({"next_at", "next_runs", "last_at", "error"})
 class TemplateSerializer(StrictSerializer):
     """The task that each occurrence makes."""
 
-    title = Text(max_length=TITLE_MAX)
-    description = Text(max_length=DESCRIPTION_MAX, allow_blank=True, default="")
+    title = Line(max_length=TITLE_MAX)
+    description = Prose(max_length=DESCRIPTION_MAX, allow_blank=True, default="")
     priority = Word(choices=Priority.choices, default=Priority.NORMAL.value)
-    assignee = Text(max_length=150, allow_blank=True, default="")
-    labels = Distinct(child=Text(max_length=LABEL_MAX), max_length=LABELS_MAX, default=list)
+    assignee = Line(max_length=150, allow_blank=True, default="")
+    labels = Distinct(child=Line(max_length=LABEL_MAX), max_length=LABELS_MAX, default=list)
     metadata = Metadata(default=dict)
     due_in = WholeNumber(
         allow_null=True,
@@ -40,14 +48,14 @@ class TemplateSerializer(StrictSerializer):
 class TemplateChangeSerializer(TemplateSerializer):
     """What is to be another in the template."""
 
-    title = Text(max_length=TITLE_MAX, required=False)
+    title = Line(max_length=TITLE_MAX, required=False)
 
 
 class ScheduleSerializer(StrictSerializer):
     """A recurring task."""
 
     id = serializers.UUIDField(read_only=True)
-    name = Text(max_length=100)
+    name = Line(max_length=100)
     cron = Text(
         max_length=LENGTH,
         help_text="Five fields as in crontab(5), or @hourly, @daily, @weekly, @monthly, @yearly.",

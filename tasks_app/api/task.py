@@ -20,7 +20,7 @@ from tasks_app.access import Capability
 from tasks_app.actions.task import create_task, delete_task, update_task
 from tasks_app.api import filters
 from tasks_app.api.concurrency import etag, expected_versions
-from tasks_app.api.fields import Distinct, Moment, StrictSerializer, Text, Word
+from tasks_app.api.fields import Distinct, Line, Moment, Prose, StrictSerializer, Text, Word
 from tasks_app.api.json_input import depth
 from tasks_app.api.pagination import Orderings, page
 from tasks_app.api.schema import documented, page_of
@@ -56,13 +56,13 @@ class TaskSerializer(StrictSerializer):
     id = serializers.UUIDField(read_only=True)
     number = serializers.IntegerField(read_only=True)
     external_id = Text(max_length=200, allow_null=True, default=None)
-    title = Text(max_length=TITLE_MAX)
-    description = Text(max_length=DESCRIPTION_MAX, allow_blank=True, default="")
+    title = Line(max_length=TITLE_MAX)
+    description = Prose(max_length=DESCRIPTION_MAX, allow_blank=True, default="")
     status = Word(choices=Status.choices, default=Status.OPEN.value)
     priority = Word(choices=Priority.choices, default=Priority.NORMAL.value)
-    assignee = Text(max_length=150, allow_blank=True, default="")
+    assignee = Line(max_length=150, allow_blank=True, default="")
     due_at = Moment(allow_null=True, default=None)
-    labels = Distinct(child=Text(max_length=LABEL_MAX), max_length=LABELS_MAX, default=list)
+    labels = Distinct(child=Line(max_length=LABEL_MAX), max_length=LABELS_MAX, default=list)
     metadata = Metadata(default=dict)
     version = serializers.IntegerField(read_only=True)
     sync = serializers.ChoiceField(choices=SyncState.choices, read_only=True)

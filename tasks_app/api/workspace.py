@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from tasks_app.access import Capability
 from tasks_app.actions import workspace as actions
 from tasks_app.api import filters
-from tasks_app.api.fields import StrictSerializer, Text
+from tasks_app.api.fields import Line, StrictSerializer, Text
 from tasks_app.api.pagination import Orderings, page
 from tasks_app.api.schema import documented, page_of
 from tasks_app.api.workspace_auth import AccountPermission, user_id_of
@@ -36,7 +36,7 @@ class WorkspaceSerializer(StrictSerializer):
 
     id = serializers.UUIDField(read_only=True)
     slug = Text(max_length=50, validators=[SLUG])
-    name = Text(max_length=100)
+    name = Line(max_length=100)
     role = serializers.ChoiceField(choices=Role.choices, read_only=True, help_text="One's own.")
     created_at = serializers.DateTimeField(read_only=True)
 

@@ -219,6 +219,27 @@ def test_a_huge_body_is_refused_before_it_is_read(proxy: Proxy) -> None:
     assert kind.asked == []
 
 
+def test_chunks_that_are_none_are_the_client_s_fault(proxy: Proxy) -> None:
+    """Not a process that is away, which would have the client try again."""
+    head = b"POST /api/v1/tasks/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    api, client = upstream(proxy.api, handler("api")), ("127.0.0.1", proxy.port)
+    with api, socket.create_connection(client, timeout=20) as peer:
+        peer.sendall(head + b"zz\r\n{}\r\n0\r\n\r\n")
+        received = peer.recv(65_536)
+    status, _, body = received.partition(b"\r\n\r\n")
+    assert status.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in status
+    assert json.loads(body)["type"] == "/problems/invalid"
+
+
+def test_headers_reach_api_that_api_will_refuse_itself(proxy: Proxy) -> None:
+    with upstream(proxy.api, handler("api")):
+        status, _, _ = proxy.ask("GET", "/api/v1/tasks/", headers={"X-Long": "a" * 60_000})
+        assert status == 200
+        status, _, _ = proxy.ask("GET", "/api/v1/tasks/?q=" + "a" * 60_000)
+        assert status == 200
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_process_that_is_being_started_again_is_waited_for(proxy: Proxy, method: str) -> None:
     answers: list[tuple[int, dict[str, str], bytes]] = []
