@@ -28,9 +28,9 @@ from tests.integration.rights import world
 from tests.support import factories
 from tests.support.callers import api_key
 
-pytestmark = [pytest.mark.django_db, pytest.mark.timeout(600)]
 EXAMPLES = int(os.environ.get("SCHEMA_EXAMPLES", "8"))
 SEED = int(os.environ.get("SCHEMA_SEED", "1"))
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(240 + 60 * EXAMPLES)]
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,
