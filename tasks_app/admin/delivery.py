@@ -14,7 +14,26 @@ from tasks_app.admin.rights import rights_of
 from tasks_app.admin.scoped import Rows
 from tasks_app.admin.site import site
 from tasks_app.admin.verbs import ButtonsAdmin, each
-from tasks_app.models import Delivery
+from tasks_app.models import Delivery, DeliveryState
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By state, each by the index that has it."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the states."""
+        return [(state, state) for state in DeliveryState.values]
+
+    def queryset(self, request: HttpRequest, queryset: Rows) -> Rows:
+        """Keep those in the state. Only deliveries of tasks wait, and so says their index."""
+        state = self.value()
+        if state not in DeliveryState.values:
+            return queryset
+        kept = queryset.filter(state=state)
+        return kept.filter(task_id__isnull=False) if state == DeliveryState.WAITING else kept
 
 
 @admin.register(Delivery, site=site)
@@ -27,7 +46,7 @@ class DeliveryAdmin(ButtonsAdmin):
         *("event_type", "event_seq", "where", "destination", "state", "attempts", "status_code"),
         *("error", "next_attempt_at", "ended_at"),
     )
-    list_filter = ("state",)
+    list_filter = (StateFilter,)
     list_select_related = ("destination",)
     lookups = frozenset({"destination__id__exact"})
     raw_id_fields = ("destination",)

@@ -13,7 +13,7 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import ValidationError
 
 from tasks_app.admin.recorded import RefusableForm
-from tasks_app.admin.task_fields import Line
+from tasks_app.admin.task_fields import Line, Prose, Verbatim
 from tasks_app.connectors.mapping import EXPRESSION_LENGTH, BadMapping, compiled
 from tasks_app.connectors.registry import kinds, schemes
 from tasks_app.events.catalogue import SUBSCRIBABLE
@@ -28,7 +28,7 @@ RETRY_SECONDS_MAX: Final = 4 * 24 * 3600
 ALL: Final = "*"
 
 
-class Address(Line):
+class Address(Verbatim):
     """An address outside: vetted as the API vets it."""
 
     def validate(self, value: Any) -> None:
@@ -42,7 +42,7 @@ class Address(Line):
             raise ValidationError(blocked.detail) from blocked
 
 
-class Expression(Line):
+class Expression(Prose):
     """A JMESPath expression, or none."""
 
     def validate(self, value: Any) -> None:
@@ -102,9 +102,7 @@ class DestinationForm(RefusableForm):
     )
     retry_schedule = Seconds(required=False, initial=default_retry_schedule, widget=WIDE)
     mapping = Expression(
-        required=False,
         max_length=EXPRESSION_LENGTH,
-        widget=WIDE,
         help_text="JMESPath over the event: what is sent in place of the kind's own body.",
     )
     seen = forms.CharField(required=False, widget=forms.HiddenInput)

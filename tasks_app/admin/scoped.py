@@ -99,8 +99,9 @@ class ScopedAdmin(Base):
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Refuse what is not offered: `?digest__startswith=` would spell a secret out."""
         filters = self.get_list_filter(request)
-        offered = {f"{one}__exact" for one in filters if isinstance(one, str)}
-        offered |= {WorkspaceFilter.parameter_name} if WorkspaceFilter in filters else set()
+        offered = {
+            f"{one}__exact" if isinstance(one, str) else one.parameter_name for one in filters
+        }
         return lookup in offered | self.lookups
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -15,15 +15,26 @@ METADATA_LEVELS: Final = 10
 WHOLE: Final = range(-(2**63), 2**63)
 
 
-class Line(forms.CharField):
-    """One line, kept as it came; where it is required, white space alone is none."""
+class Verbatim(forms.CharField):
+    """A text, kept as it came; white space alone is none, unless ``blank`` says so."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, blank: bool = False, **options: Any) -> None:
+        self.blank = blank
         super().__init__(**{"strip": False, **options})
 
     def validate(self, value: Any) -> None:
-        """Refuse blanks and what no terminal or spreadsheet should get."""
-        super().validate(value.strip() if isinstance(value, str) and self.required else value)
+        """Refuse nothing where something must be, and blanks."""
+        super().validate(value)
+        if value and not self.blank and not value.strip():
+            raise ValidationError("This is blank.")
+
+
+class Line(Verbatim):
+    """One line, which moves no cursor of a terminal that shows it."""
+
+    def validate(self, value: Any) -> None:
+        """Refuse control characters."""
+        super().validate(value)
         check_line(value or "")
 
 
@@ -38,6 +49,11 @@ class Prose(forms.CharField):
     def to_python(self, value: Any) -> Any:
         """Return the text with line feeds."""
         return _with_line_feeds(super().to_python(value))
+
+    def validate(self, value: Any) -> None:
+        """Refuse what no terminal should get; tabs and ends of lines are fine."""
+        super().validate(value)
+        check_line(value.replace("\t", "").replace("\n", ""))
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Tell whether anything but the ends of its lines differs."""

@@ -7,7 +7,7 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 
 from tasks_app.actions.task import EDITABLE
 from tasks_app.admin.recorded import RefusableForm
-from tasks_app.admin.task_fields import Labels, Line, Metadata, Prose
+from tasks_app.admin.task_fields import Labels, Line, Metadata, Prose, Verbatim
 from tasks_app.models import Task
 from tasks_app.models.task import DESCRIPTION_MAX, LABEL_MAX, LABELS_MAX, TITLE_MAX
 
@@ -18,9 +18,9 @@ class TaskForm(RefusableForm):
     """``seen`` is the version that the page was made of."""
 
     title = Line(max_length=TITLE_MAX, widget=WIDE(attrs={"size": 80}))
-    external_id = Line(max_length=200, required=False, empty_value=None, widget=WIDE)
+    external_id = Verbatim(max_length=200, required=False, empty_value=None, widget=WIDE)
     description = Prose(max_length=DESCRIPTION_MAX)
-    assignee = Line(max_length=150, required=False, widget=WIDE)
+    assignee = Line(max_length=150, required=False, blank=True, widget=WIDE)
     labels = Labels(most=LABELS_MAX, longest=LABEL_MAX, help_text="One a line.")
     metadata = Metadata(help_text="A JSON object.")
     seen = forms.IntegerField(required=False, widget=forms.HiddenInput)

@@ -120,7 +120,7 @@ def lists(destination: Destination) -> Iterator[tuple[str, str]]:
         if model is not User:
             yield page, f"?workspace={slug}"
     for state in ("dead", "cancelled", "superseded", "pending", "waiting", "leased"):
-        yield address(Delivery, "changelist"), f"?workspace={slug}&state__exact={state}"
+        yield address(Delivery, "changelist"), f"?workspace={slug}&state={state}"
     yield address(Delivery, "changelist"), f"?destination__id__exact={destination.pk}"
     for query in ("status__exact=done", "priority__exact=urgent", "q=missing"):
         yield address(Task, "changelist"), f"?workspace={slug}&{query}"
