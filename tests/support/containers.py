@@ -91,7 +91,9 @@ def postgres(words: list[str], one: Container) -> list[str]:
 
 def valkey(words: list[str], one: Container) -> list[str]:
     """Return how to run Debian's Valkey or Redis."""
-    text = words[-1].replace("valkey-server -", f"{_either('server')} - --bind {one.address}")
+    server, file = _either("server"), f"{one.folder}/tmp/valkey.conf"
+    text = words[-1].replace("/tmp/valkey.conf", file)
+    text = text.replace(f"valkey-server {file}", f"{server} {file} --bind {one.address}")
     return [*words[:-1], text.replace("--dir /data", f"--dir {one.folder}")]
 
 

@@ -84,7 +84,7 @@ class Deployment:
             **as_account(self.account),
         )
         assert done.returncode == 0, (done.stdout[-3000:], done.stderr[-3000:])
-        return done.stdout
+        return str(done.stdout)
 
     def stop(self) -> dict[str, list[int | None]]:
         """End everything in order, as `docker compose stop` does; return the exit codes."""
