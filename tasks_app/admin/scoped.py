@@ -48,7 +48,6 @@ class ScopedAdmin(Base):
     search_fields: ClassVar[tuple[str, ...]] = ("pk",)  # shows the box; `finders` say what it finds
     search_help_text = "An id"
     ordering = ("-pk",)
-    actions_selection_counter = False  # "all pages" would be a million rows a click
 
     def in_workspaces(self, rows: Rows, workspaces: Collection[uuid.UUID]) -> Rows:
         """Keep the rows of these workspaces."""

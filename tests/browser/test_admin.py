@@ -49,11 +49,11 @@ def test_a_task_made_in_the_admin_reaches_the_outside_world(
     admin.open(f"{house.url}/admin/tasks_app/task/add/")
     box = "document.querySelector('.select2-selection')"
     admin.wait_for(f"{box} !== null")
-    admin.run("jQuery = django.jQuery; jQuery('#id_workspace').select2('open')")
+    admin.run("jQuery = django.jQuery; jQuery('#id_workspace').select2('open'); 0")
     admin.wait_for("document.querySelector('.select2-results__option--highlighted') !== null")
     admin.run("""
         const found = document.querySelector(".select2-results__option--highlighted");
-        jQuery(found).trigger("mouseup");
+        jQuery(found).trigger("mouseup"); 0
     """)
     admin.run("document.querySelector('#id_title').value = 'Made in the admin'")
     admin.screenshot(pictures / "admin-add.png")
