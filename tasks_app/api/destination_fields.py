@@ -74,7 +74,10 @@ class DestinationSerializer(StrictSerializer):
         choices=SignatureScheme.values,
         default=SignatureScheme.V1,
         allow_null=True,
-        help_text="Null for a kind that signs nothing. Standard Webhooks: v1 by `secret`, v1a by `public_key`, or both at once.",
+        help_text=(
+            "Null for a kind that signs nothing. Standard Webhooks: v1 by `secret`, v1a by"
+            " `public_key`, or both at once."
+        ),
     )
     public_key = serializers.CharField(read_only=True, allow_null=True)
     old_public_key = serializers.CharField(

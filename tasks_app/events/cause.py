@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why an event exists. ``name`` is what people read; ``id`` finds the member, key or schedule."""
+    """Why an event exists: ``name`` is for people, ``id`` finds the member, key or schedule."""
 
     kind: Literal["user", "api_key", "schedule", "system"]
     name: str

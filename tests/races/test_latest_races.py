@@ -108,7 +108,8 @@ def leased_by(worker: str) -> list[Leased]:
     """Return again what a worker holds: given back and leased anew."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE delivery SET state = 'pending', claim_id = NULL, leases = 0 WHERE leased_by = %s",
+            "UPDATE delivery SET state = 'pending', claim_id = NULL, leases = 0"
+            " WHERE leased_by = %s",
             [worker],
         )
     return lease(worker=worker, wanted=9)
@@ -172,7 +173,7 @@ class Story:
         assert take_back_unknown(worker=worker, known=[])
 
     def look(self) -> None:
-        """Never two of a queue at once; what was displaced waits for nothing and holds up nobody."""
+        """Never two of a queue at once; what was displaced waits for nothing, nobody for it."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM delivery WHERE state = 'leased'"

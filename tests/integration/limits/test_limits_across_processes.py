@@ -27,7 +27,8 @@ def key(transactional_db: None) -> str:
 
 def strict_api(**environment: str) -> AbstractContextManager[int]:
     """Run an api that lets twenty requests through at once, and one a minute."""
-    return api_server(RATE_LIMIT_PER_MINUTE="1", RATE_LIMIT_BURST="20", **environment)
+    limits = {"RATE_LIMIT_PER_MINUTE": "1", "RATE_LIMIT_BURST": "20"}
+    return api_server(threads=4, **limits, **environment)
 
 
 def ask(port: int, key: str, method: str = "GET") -> tuple[int, http.client.HTTPMessage]:
