@@ -45,6 +45,11 @@ PROBLEM: Final[dict[str, Any]] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "instance": {"type": "string"},
+        "violated-policies": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "Of a 429: the names of the RateLimit-Policy.",
+        },
         "errors": {
             "type": "array",
             "items": {
@@ -67,7 +72,15 @@ REFUSALS: Final = {
     "401": "No credentials, or wrong, expired or revoked ones.",
     "403": "This role or scope may not do that.",
     "404": "There is no such thing in this workspace.",
+    "429": "There have been too many requests.",
 }
+COMMON_HEADERS: Final = {
+    "X-Request-ID": "Yours if sane, else ours.",
+    "RateLimit-Policy": '`"key";q=600;w=30`: so many at once, restored within so many seconds.',
+    "RateLimit": '`"key";r=412;t=21`: so many are left, to be spread over so many seconds.',
+}
+#: The first word of an operation is its group, but for these.
+GROUPS: Final = {"api": "api-keys"}
 
 
 def documented(
@@ -97,7 +110,7 @@ def documented(
         responses={status: answer, **also, **extra},
         parameters=shared,
         examples=[OpenApiExample("Body", value=example, request_only=True)] if example else None,
-        tags=[operation.partition("_")[0]],
+        tags=[GROUPS.get(group := operation.partition("_")[0], group)],
     )
     return decorate
 
@@ -175,5 +188,8 @@ def _complete(responses: dict[str, Any], content: dict[str, Any]) -> None:
     for status, response in responses.items():
         if status == "default" or status[0] in "45":
             response["content"] = content
-        request_id = {"schema": {"type": "string"}, "description": "Yours if sane, else ours."}
-        response.setdefault("headers", {})["X-Request-ID"] = request_id
+        headers = response.setdefault("headers", {})
+        for name, description in COMMON_HEADERS.items():
+            headers[name] = {"schema": {"type": "string"}, "description": description}
+        if status == "429":
+            headers["Retry-After"] = {"schema": {"type": "integer"}, "description": "Seconds."}

@@ -4,7 +4,7 @@ A route that is not in here fails `test_every_route_is_in_the_table`: add it wit
 body that is let through, and the status of its success.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,17 +18,25 @@ class Row:
     needs: Capability
     answers: int = 200
     body: Any = None  # with {name} where it names a thing of the world
+    raw: bytes | None = None  # a body that is no JSON, with its type
+    kind: str = "application/json"
     query: str = ""
     ids: Mapping[str, str] = field(default_factory=dict)  # path's name → another of the world's
     others: Capability | None = None  # who lacks this is told 404: it is another member's
     stranger: int = 0  # what the owner of another workspace is answered; 0: 404 where ids are named
+
+    def answers_to(self, granted: Collection[str]) -> int:
+        """Return what a member with these capabilities is answered."""
+        if self.needs not in granted:
+            return 403
+        return self.answers if self.others is None or self.others in granted else 404
 
 
 READ, WRITE = Capability.READ, Capability.WRITE_TASKS
 SEND, CARRY = Capability.MANAGE_DESTINATIONS, Capability.MANAGE_DELIVERIES
 PLAN, OWN = Capability.MANAGE_SCHEDULES, Capability.MANAGE_OWN
 KEYS, PEOPLE = Capability.MANAGE_KEYS, Capability.MANAGE_MEMBERS
-HOUSE = Capability.MANAGE_WORKSPACE
+HOUSE, FILL = Capability.MANAGE_WORKSPACE, Capability.IMPORT
 OLGA = {"email": "olga@example.org"}
 TITLE = {"title": "x"}
 HOURLY = {"name": "hourly", "cron": "@hourly", "template": TITLE}  # of a schedule
@@ -48,6 +56,11 @@ ROWS: dict[str, Row] = {
     "GET tasks/by-external-id/{external_id}/": Row(needs=READ),
     "PUT tasks/by-external-id/{external_id}/": Row(needs=WRITE, body=TITLE, stranger=201),
     "DELETE tasks/by-external-id/{external_id}/": Row(needs=WRITE, answers=204),
+    "GET tasks/export/": Row(needs=Capability.EXPORT),
+    "GET imports/": Row(needs=READ),
+    "POST imports/": Row(needs=FILL, raw=b"title\nx\n", kind="text/csv", answers=202),
+    "GET imports/{import_id}/": Row(needs=READ),
+    "POST imports/{import_id}/cancel/": Row(needs=FILL),
     "GET events/": Row(needs=READ),
     "GET destinations/": Row(needs=READ),
     "POST destinations/": Row(needs=SEND, body=WEBHOOK, answers=201),
@@ -107,6 +120,7 @@ ROWS: dict[str, Row] = {
 
 #: Beside the API: who asks these is let in by something else, said here.
 BESIDE: dict[str, str] = {
+    "metrics": "its own token or network; shut where neither is named",
     "healthz": "nothing but whether it is alive",
     "readyz": "nothing but what is up",
     "api/schema/": "the same for everybody",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from django.db import transaction
@@ -40,12 +40,14 @@ def ask(who: Caller, route: Route, row: Row, alices: World) -> Answer:
     body = json.dumps(row.body)
     for name, value in alices.ids.items():
         body = body.replace(f"{{{name}}}", value)
-    return who.call(route.method, route.path.format(**named) + row.query, json.loads(body))
+    address = route.path.format(**named) + row.query
+    return who.call(route.method, address, json.loads(body), raw=row.raw, content_type=row.kind)
 
 
 def walk(judge: Callable[[Route, Row], Wrong]) -> Wrong:
     """Put every route before a judge; return all complaints."""
-    return [wrong for route in api_routes() for wrong in judge(route, ROWS[str(route)])]
+    known = [route for route in api_routes() if str(route) in ROWS]  # the others fail above
+    return [wrong for route in known for wrong in judge(route, ROWS[str(route)])]
 
 
 def test_every_route_is_in_the_table_and_declares_what_the_table_says() -> None:
@@ -62,17 +64,13 @@ def test_every_role_and_scope_may_do_what_the_table_of_rights_grants(alices: Wor
     def judge(route: Route, row: Row) -> Wrong:
         wrong = []
         before = alices.fingerprint()
-        for who in everybody:
-            expected = row.answers if row.needs in who.granted else 403
-            if expected != 403 and row.others not in {None, *who.granted}:
-                expected = 404
-            with undone():
+        for who in sorted(everybody, key=lambda who: row.answers_to(who.granted) == row.answers):
+            expected = row.answers_to(who.granted)
+            with undone() if expected == row.answers else nullcontext():
                 answer = ask(who.caller, route, row, alices)
-                if answer.status != expected:
-                    wrong.append(f"{route}: {who.name}: {answer.status}, not {expected}")
-                if expected == 403 and alices.fingerprint() != before:
-                    wrong.append(f"{route}: {who.name}: refused, and has changed something")
-        return wrong
+            if answer.status != expected:
+                wrong.append(f"{route}: {who.name}: {answer.status}, not {expected}")
+        return wrong + ([f"{route}: changed"] if alices.fingerprint() != before else [])
 
     assert walk(judge) == []
 

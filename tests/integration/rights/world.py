@@ -54,12 +54,14 @@ def build() -> World:
     schedule = owner.post("schedules/", hourly).body["id"]
     member = factories.member(workspace, name=f"{SECRET}-{uuid.uuid4().hex[:8]}")
     invited = {"email": f"{SECRET}@example.org"}
+    file = f"title\n{SECRET}\n".encode()
     ids = {
         "workspace_id": str(workspace.pk),
         "member_id": str(member.pk),
         "api_key_id": str(api_key(member)[1].pk),
         "invitation_id": owner.post("invitations/", invited).body["id"],
         "schedule_id": schedule,
+        "import_id": owner.call("POST", "imports/", raw=file, content_type="text/csv").body["id"],
         "task_id": task,
         "external_id": SECRET,
         "destination_id": destination,
