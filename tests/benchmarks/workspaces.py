@@ -24,6 +24,7 @@ def main(tokens: list[str]) -> None:
             digest=digest(token),
             prefix=prefix(token),
             scope=Scope.ADMIN,
+            requests_per_minute=60_000_000,  # counted like any, and never reached
         )
 
 
