@@ -64,9 +64,10 @@ class Report:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write once more and end."""
+        """Write once more and end; nothing where it never began."""
         self._stop.set()
-        self._thread.join(EVERY)
+        if self._thread.is_alive():
+            self._thread.join(EVERY)
 
     def write(self) -> None:
         """Write the totals now. Raises django.db.Error where PostgreSQL is away."""
