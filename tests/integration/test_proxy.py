@@ -37,6 +37,10 @@ class Upstream(BaseHTTPRequestHandler):
         self.asked.append(self.path)
         if self.path == "/api/v1/events/stream":
             self._stream()
+        elif self.path.endswith("?bare=414"):
+            self.send_response(414)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         else:
             self._answer(b"")
 
@@ -48,7 +52,7 @@ class Upstream(BaseHTTPRequestHandler):
         text = json.dumps(
             {"by": self.name, "path": self.path, "size": len(body), "headers": dict(self.headers)}
         ).encode()
-        self.send_response(200)
+        self.send_response(414 if self.path.endswith("?told=414") else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("ETag", '"7"')
         self.send_header("Content-Length", str(len(text)))
@@ -238,6 +242,16 @@ def test_headers_reach_api_that_api_will_refuse_itself(proxy: Proxy) -> None:
         assert status == 200
         status, _, _ = proxy.ask("GET", "/api/v1/tasks/?q=" + "a" * 60_000)
         assert status == 200
+
+
+def test_an_address_that_api_s_server_refuses_without_a_word_is_a_problem(proxy: Proxy) -> None:
+    """What granian does beyond 64 KiB; what api itself says of a shorter one is passed on."""
+    with upstream(proxy.api, handler("api")):
+        status, headers, body = proxy.ask("GET", "/api/v1/tasks/?bare=414")
+        assert (status, headers["content-type"]) == (414, "application/problem+json")
+        assert json.loads(body)["type"] == "/problems/address_too_long"
+        status, _, body = proxy.ask("GET", "/api/v1/tasks/?told=414")
+        assert (status, json.loads(body)["by"]) == (414, "api")
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
