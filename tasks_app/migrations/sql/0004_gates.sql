@@ -68,8 +68,7 @@ $$;
 -- due longest tell it, unless there are more: then one of those destinations may hide the others,
 -- and each is looked up by index, as often as it has ranks with anything pending at all, however
 -- many rows that is. So what costs most, a retry each at thousands of destinations that is due
--- later, is passed over but in a flood. (PL/pgSQL keeps it from being mixed into the plan of its
--- caller, which then begins with all destinations.)
+-- later, is passed over but in a flood.
 CREATE FUNCTION aftercommit_due(by timestamptz)
 RETURNS TABLE (destination_id uuid, due_at timestamptz)
 LANGUAGE plpgsql STABLE ROWS 10
@@ -129,17 +128,17 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
     moment CONSTANT timestamptz := statement_timestamp();
+    due CONSTANT uuid[] := ARRAY(SELECT x.destination_id FROM aftercommit_due(moment) x);
     ready uuid[];
     share integer;
 BEGIN
     SELECT array_agg(r.id) INTO ready FROM (
-        SELECT d.id FROM aftercommit_due(moment) x
-        JOIN destination d ON d.id = x.destination_id
+        SELECT d.id FROM destination d
         CROSS JOIN LATERAL (
             SELECT count(*) AS everybodys, count(*) FILTER (WHERE q.leased_by = worker) AS ours
             FROM delivery q WHERE q.destination_id = d.id AND q.state = 'leased') under_way
         CROSS JOIN LATERAL aftercommit_gate(d.id, d.rate_limit, moment) gate
-        WHERE d.state = 'active' AND d.deleted_at IS NULL
+        WHERE d.id = ANY (due) AND d.state = 'active' AND d.deleted_at IS NULL
           AND (d.blocked_until IS NULL OR d.blocked_until <= moment)
           AND coalesce(gate.allowed, 1) > 0
           AND under_way.everybodys < d.max_concurrency
@@ -241,7 +240,9 @@ DECLARE
     first timestamptz;
 BEGIN
     SELECT min(greatest(x.due_at, d.blocked_until, gate.opens_at, moment)) INTO first
-    FROM aftercommit_due(last) x JOIN destination d ON d.id = x.destination_id
+    FROM aftercommit_due(last) x
+    -- OFFSET 0: begins with what is due, whatever the planner believes of how many there are.
+    CROSS JOIN LATERAL (SELECT * FROM destination d WHERE d.id = x.destination_id OFFSET 0) d
     CROSS JOIN LATERAL aftercommit_gate(d.id, d.rate_limit, moment) gate
     WHERE d.state = 'active' AND d.deleted_at IS NULL
       AND (SELECT count(*) FROM delivery q
