@@ -60,7 +60,7 @@ def test_who_is_disabled_or_no_longer_staff_is_out_at_once(workspace: Workspace)
         assert browser.get(address(Task, "changelist")).status_code == 302
 
 
-@pytest.mark.parametrize("role", Role.values)
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OWNER])
 def test_staff_sees_nothing_of_a_workspace_they_do_not_belong_to(
     workspace: Workspace, others: Workspace, role: str
 ) -> None:
