@@ -72,9 +72,7 @@ class EventView(WorkspaceView):
 
     capabilities = {"list": Capability.READ, "of_task": Capability.READ}
 
-    @documented(
-        "events_list", EventPage, parameters=filters.parameters(FILTERS), also={410: None}
-    )
+    @documented("events_list", EventPage, parameters=filters.parameters(FILTERS), also={410: None})
     def list(self, request: Request) -> Response:
         """List the workspace's events in the order in which they were committed.
 

@@ -19,7 +19,8 @@ Answer = Callable[[HttpRequest], HttpResponseBase]
 
 logger = logging.getLogger("tasks_app.request")
 
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds: lines only when they fail
+# Asked every few seconds: a line only when they fail.
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 class RequestIdMiddleware:

@@ -29,7 +29,8 @@ def test_a_csv_file_becomes_tasks_with_events_and_deliveries(workspace: Workspac
     there = destination(workspace)
     data = (
         "\ufeffTitle;description;labels;metadata;due_at;priority\r\n"
-        'eins;"Zeile 1\nZeile 2";"[""a,b"", ""c""]";"{""n"": 1}";2026-01-31T12:00:00+01:00;urgent\r\n'
+        'eins;"Zeile 1\nZeile 2";"[""a,b"", ""c""]";"{""n"": 1}";'
+        "2026-01-31T12:00:00+01:00;urgent\r\n"
         "\r\n"
         "zwei;;ops, home ;;;\r\n"
     ).encode()
