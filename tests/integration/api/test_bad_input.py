@@ -286,7 +286,7 @@ WRONG_DESTINATIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"state": "paused"}, "/state", "read_only"),
     ({"secret": "whsec_mine"}, "/secret", "unknown_field"),
     ({"authorization": {}}, "/authorization", "unknown_field"),
-    ({"mode": "latest"}, "/mode", "unknown_field"),
+    ({"mode": "newest"}, "/mode", "invalid_choice"),
     ({"rate_limit": 5}, "/rate_limit", "not_an_object"),
     ({"rate_limit": {"requests": 5}}, "/rate_limit/seconds", "required"),
     ({"rate_limit": {"requests": 0, "seconds": 1}}, "/rate_limit/requests", "min_value"),

@@ -218,7 +218,6 @@ WRONG: list[tuple[dict[str, Any], list[tuple[str, str]]]] = [
     ),
     ({"tls": {"ca": "x" * 65_537}}, [("/tls/ca", "max_length")]),
     ({"signature": "v2"}, [("/signature", "invalid_choice")]),
-    ({"signature": None}, [("/signature", "null")]),
     ({"public_key": "whpk_x"}, [("/public_key", "read_only")]),
 ]
 
