@@ -5,8 +5,9 @@ the body, or the query parameter with a leading `?`, a stable code and a sentenc
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -22,6 +23,7 @@ from tasks_app.exceptions import FieldError, Refusal
 
 MEDIA_TYPE: Final = "application/problem+json"
 REALM: Final = 'Bearer realm="aftercommit"'
+ERRORS_SHOWN: Final = 100
 
 CODES: Final[Mapping[int, str]] = {
     400: "invalid",
@@ -48,18 +50,24 @@ def problem(
     instance: str,
     code: str = "",
     detail: str = "",
-    errors: tuple[FieldError, ...] = (),
+    errors: Iterable[FieldError] = (),
 ) -> dict[str, Any]:
-    """Return a problem's members (RFC 9457 §3.1)."""
+    """Return a problem's members (RFC 9457 §3.1); of many errors the first 100, and the count."""
+    rest = iter(errors)
+    listed = [
+        {"pointer": e.pointer, "code": e.code, "detail": e.detail}
+        for e in islice(rest, ERRORS_SHOWN)
+    ]
+    more = sum(1 for _ in rest)
+    told = detail or HTTPStatus(status).description
     made: dict[str, Any] = {
         "type": f"/problems/{code or CODES.get(status, 'refused')}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": detail or HTTPStatus(status).description,
+        "detail": f"{told} There are {more:,} more errors." if more else told,
         "instance": instance,
     }
-    if errors:
-        listed = [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in errors]
+    if listed:
         made["errors"] = listed
     return made
 
@@ -79,7 +87,7 @@ def problem_response(exc: Exception, context: Mapping[str, Any]) -> Response | N
     return Response(body, status=status, headers=headers, content_type=media_type)
 
 
-Understood = tuple[int, str, str, tuple[FieldError, ...], dict[str, str]]
+Understood = tuple[int, str, str, Iterable[FieldError], dict[str, str]]
 
 
 def _understood(exc: Exception) -> Understood | None:
@@ -87,7 +95,7 @@ def _understood(exc: Exception) -> Understood | None:
         case Refusal():
             return exc.status, exc.code, exc.detail, exc.errors, exc.headers
         case exceptions.ValidationError():
-            return 400, "invalid", "The input is not valid.", tuple(flat(exc.detail)), {}
+            return 400, "invalid", "The input is not valid.", flat(exc.detail), {}
         case exceptions.APIException():
             code = CODES.get(exc.status_code, "refused")
             return exc.status_code, code, _sentence(exc), (), _headers(exc)

@@ -127,30 +127,31 @@ class Moment(serializers.DateTimeField):
         return moment(value) or ""
 
 
-class Distinct(serializers.ListField):
+class Items(serializers.ListField):
+    """A list, and nothing that merely can be walked; counted before its items are looked at."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        """Return the list."""
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        if self.max_length is not None and len(data) > self.max_length:
+            self.fail("max_length", max_length=self.max_length)
+        found: list[Any] = super().to_internal_value(data)
+        return found
+
+
+class Distinct(Items):
     """A list that names nothing twice."""
 
     def to_internal_value(self, data: Any) -> list[Any]:
         """Return the list."""
-        if not isinstance(data, list):
-            self.fail("not_a_list", input_type=type(data).__name__)
-        values: list[Any] = super().to_internal_value(data)
+        values = super().to_internal_value(data)
         wrong = [ErrorDetail("This is listed twice.", "repeated")]
-        twice = {str(i): wrong for i, value in enumerate(values) if value in values[:i]}
+        seen: set[Any] = set()
+        twice = {str(i): wrong for i, v in enumerate(values) if v in seen or seen.add(v)}  # type: ignore[func-returns-value]
         if twice:
             raise ValidationError(twice)
         return values
-
-
-class Items(serializers.ListField):
-    """A list, and nothing that merely can be walked."""
-
-    def to_internal_value(self, data: Any) -> list[Any]:
-        """Return the list."""
-        if not isinstance(data, list):
-            self.fail("not_a_list", input_type=type(data).__name__)
-        found: list[Any] = super().to_internal_value(data)
-        return found
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -165,11 +166,8 @@ class StrictSerializer(serializers.Serializer[Any]):
         if not isinstance(data, dict):
             wrong = ErrorDetail("The body must be a JSON object.", "not_an_object")
             raise ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [wrong]})
-        errors: dict[str, Any] = {
-            name: [ErrorDetail("There is no such field.", "unknown_field")]
-            for name in data
-            if name not in self.fields
-        }
+        unknown = [ErrorDetail("There is no such field.", "unknown_field")]
+        errors: dict[str, Any] = {name: unknown for name in data if name not in self.fields}
         try:
             values = super().to_internal_value(data)
         except ValidationError as error:

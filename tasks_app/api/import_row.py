@@ -5,11 +5,12 @@ passed over, so that an export can be imported again.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from rest_framework.exceptions import ValidationError
 
-from tasks_app.api.errors import flat
+from tasks_app.api.errors import ERRORS_SHOWN, flat
 from tasks_app.api.json_input import read_json
 from tasks_app.api.task import PART
 from tasks_app.exceptions import FieldError, Invalid
@@ -34,7 +35,7 @@ def read_row(raw: Mapping[str, str] | bytes) -> Read:
     except Invalid as refusal:
         return {}, refusal.errors or (FieldError("", "invalid", refusal.detail),)
     except ValidationError as error:
-        return {}, tuple(flat(error.detail))
+        return {}, tuple(islice(flat(error.detail), ERRORS_SHOWN))
     return fields, ()
 
 

@@ -8,7 +8,7 @@ is the document walked for the place.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
 
 from tasks_app.exceptions import FieldError, Invalid
@@ -16,6 +16,9 @@ from tasks_app.exceptions import FieldError, Invalid
 MAX_DEPTH: Final = 16
 MAX_DIGITS: Final = 20  # with the sign
 INTEGERS: Final = range(-(2**63), 2**63)
+NAME_SHOWN: Final = 100  # characters of a name in a pointer
+
+_Path = Sequence[str | int]
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
@@ -88,23 +91,24 @@ def read_json(body: bytes) -> Any:
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        _refuse("", "not_utf8", f"Byte {error.start} is not UTF-8.")
+        _refuse((), "not_utf8", f"Byte {error.start} is not UTF-8.")
     scanner = _Scanner()
     try:
         document = scanner.read(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        _refuse("", "malformed_json", f"This is not JSON: {error.msg}, {place}.")
+        _refuse((), "malformed_json", f"This is not JSON: {error.msg}, {place}.")
     except RecursionError:
-        _refuse("", "too_deep", f"There are at most {MAX_DEPTH} levels.")
+        _refuse((), "too_deep", f"There are at most {MAX_DEPTH} levels.")
     if scanner.odd or "\\u" in text or text.count("[") + text.count("{") > MAX_DEPTH:
-        _walk(document)
+        _walk(document, [])
     return document
 
 
 def escaped(name: str) -> str:
-    """Return a name as a part of a JSON pointer (RFC 6901 §3), shown safely."""
-    shown = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\u0000")
+    """Return a name as a part of a JSON pointer (RFC 6901 §3), shown safely and never at length."""
+    short = name if len(name) <= NAME_SHOWN else f"{name[:NAME_SHOWN]}…"
+    shown = short.encode("utf-8", "backslashreplace").decode().replace("\0", "\\u0000")
     return shown.replace("~", "~0").replace("/", "~1")
 
 
@@ -116,37 +120,43 @@ def depth(value: Any) -> int:
     return 1 + max((depth(part) for part in inner), default=0)
 
 
-def _refuse(pointer: str, code: str, detail: str) -> NoReturn:
+def _refuse(path: _Path, code: str, detail: str) -> NoReturn:
+    pointer = "".join(f"/{escaped(str(part))}" for part in path)
     raise Invalid("The body can't be read.", errors=(FieldError(pointer, code, detail),))
 
 
-def _walk(document: Any) -> None:
-    stack: list[tuple[str, int, Any]] = [("", 1, document)]
-    while stack:
-        pointer, level, value = stack.pop()
-        if isinstance(value, _Wrong):
-            _refuse(pointer, value.code, value.detail)
-        if isinstance(value, str):
-            _check_text(pointer, value)
-        elif isinstance(value, dict | list):
-            if level > MAX_DEPTH:
-                _refuse(pointer, "too_deep", f"There are at most {MAX_DEPTH} levels.")
-            stack.extend((inner, level + 1, part) for inner, part in _parts(pointer, value))
+def _walk(value: Any, path: list[str | int]) -> None:
+    """Refuse the first thing that is wrong.
+
+    ``path`` leads here. It becomes a pointer only in a refusal: a pointer for every part of the
+    document would take the length of the names times the number of the parts.
+    """
+    if isinstance(value, _Wrong):
+        _refuse(path, value.code, value.detail)
+    if isinstance(value, str):
+        _check_text(path, value)
+    elif isinstance(value, dict | list):
+        if len(path) >= MAX_DEPTH:
+            _refuse(path, "too_deep", f"There are at most {MAX_DEPTH} levels.")
+        for name, part in _parts(path, value):
+            path.append(name)
+            _walk(part, path)
+            path.pop()
 
 
-def _parts(pointer: str, value: dict[str, Any] | list[Any]) -> Iterator[tuple[str, Any]]:
+def _parts(
+    path: _Path, value: dict[str, Any] | list[Any]
+) -> Iterable[tuple[int, Any]] | Iterable[tuple[str, Any]]:
     if isinstance(value, list):
-        yield from ((f"{pointer}/{index}", part) for index, part in enumerate(value))
-        return
+        return enumerate(value)
     if isinstance(value, _Repeated):
-        _refuse(f"{pointer}/{escaped(value.name)}", "repeated", "This name is given twice.")
-    for name, part in value.items():
-        inner = f"{pointer}/{escaped(name)}"
-        _check_text(inner, name)
-        yield inner, part
+        _refuse([*path, value.name], "repeated", "This name is given twice.")
+    for name in value:
+        _check_text(path, name, name)
+    return value.items()
 
 
-def _check_text(pointer: str, text: str) -> None:
+def _check_text(path: _Path, text: str, *names: str) -> None:
     if found := _UNSTORABLE.search(text):
         what = "a NUL character" if found[0] == "\0" else "half of a surrogate pair"
-        _refuse(pointer, "unstorable_text", f"Text must not contain {what}.")
+        _refuse([*path, *names], "unstorable_text", f"Text must not contain {what}.")

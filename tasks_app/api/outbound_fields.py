@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from tasks_app.api.fields import Text
-from tasks_app.connectors.headers import BadHeader, vet_headers
+from tasks_app.connectors.headers import BadHeader, count_headers, vet_headers
 from tasks_app.connectors.mapping import EXPRESSION_LENGTH, BadMapping, compiled
 from tasks_app.connectors.registry import kinds, schemes
 from tasks_app.security.masking import MASK
@@ -57,8 +57,9 @@ class Headers(serializers.DictField):
         """Return them as they came."""
         if not isinstance(data, dict):
             self.fail("not_a_dict", input_type=type(data).__name__)
-        values: dict[str, str] = super().to_internal_value(data)
         try:
+            count_headers(data)
+            values: dict[str, str] = super().to_internal_value(data)
             # The mask stands for a value that was vetted when it came.
             vet_headers({name: "" if value == MASK else value for name, value in values.items()})
         except BadHeader as bad:

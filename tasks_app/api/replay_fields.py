@@ -46,6 +46,7 @@ class ReplayRequestSerializer(StrictSerializer):
         required=False,
         child=Word(choices=ENDED),
         allow_empty=False,
+        max_length=len(ENDED),
         help_text="Only events whose newest delivery ended so; alone, or within a range.",
     )
     deliveries = Items(required=False, child=Id(), allow_empty=False, max_length=IDS_MAX)

@@ -5,7 +5,7 @@ the request. Checked when a destination is saved and again before each send.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Final
 
 MAX_HEADERS: Final = 20
@@ -39,14 +39,19 @@ def is_reserved(name: str) -> bool:
     return lower in RESERVED or lower.startswith(RESERVED_PREFIXES)
 
 
+def count_headers(headers: Sized) -> None:
+    """Refuse more than there may be. Raises BadHeader."""
+    if len(headers) > MAX_HEADERS:
+        raise BadHeader("", "too_many_headers", f"There are at most {MAX_HEADERS} headers.")
+
+
 def vet_headers(headers: Mapping[str, str]) -> None:
     """Refuse what a destination may not send. Raises BadHeader.
 
     Codes: too_many_headers header_name_invalid header_reserved header_repeated
     header_value_invalid header_value_too_long.
     """
-    if len(headers) > MAX_HEADERS:
-        raise BadHeader("", "too_many_headers", f"There are at most {MAX_HEADERS} headers.")
+    count_headers(headers)
     seen: set[str] = set()
     for name, value in headers.items():
         _vet_name(name)

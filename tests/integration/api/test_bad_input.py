@@ -317,3 +317,23 @@ def test_an_action_takes_no_fields(api: Caller, workspace: Workspace, action: st
     answer = api.post(f"destinations/{destination.pk}/{action}/", {"force": True})
     assert (answer.status, answer.pointers) == (400, [("/force", "unknown_field")])
     assert not Event.objects.exists()
+
+
+DEAR = [
+    ("tasks/bulk/", b'{"operations":[' + b"1," * 500_000 + b"1]}", "/operations", 1),
+    ("tasks/", b'{"title":"a","labels":[' + b'"",' * 300_000 + b'""]}', "/labels", 1),
+    ("tasks/", b'{"title":"a",' + b",".join(b'"n%d":1' % n for n in range(90_000)) + b"}", "", 100),
+    ("tasks/", b'{"title":"a","' + b"N" * 900_000 + b'":1}', "", 1),
+    ("stream/ticket/", b'{"\\u0041' + b"A" * 500_000 + b'":[' + b"0," * 250_000 + b"0]}", "", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "raw", "pointer", "told"), DEAR, ids=range(len(DEAR)))
+def test_a_body_made_to_be_dear_gets_a_short_answer(
+    api: Caller, path: str, raw: bytes, pointer: str, told: int
+) -> None:
+    answer = api.call("POST", path, raw=raw)
+    assert (answer.status, len(answer.pointers)) == (400, told)
+    assert all(at.startswith(pointer) for at, _ in answer.pointers)
+    assert len(answer.raw) < 64_000
+    assert not Task.objects.exists()
