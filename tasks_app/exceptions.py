@@ -20,7 +20,8 @@ Refusal
 ├── TooLarge              413  too_large
 ├── RateLimited           429  rate_limited         (violated-policies, Retry-After)
 ├── TooManyExports        429  too_many_exports
-└── TooManyImports        429  too_many_imports
+├── TooManyImports        429  too_many_imports
+└── TooManyBulks          429  too_many_bulks
 """
 
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ class KeyInUse(Conflict):
 
 
 class SecretShownOnce(Conflict):
-    """This was done. Its answer showed a secret, which is shown once and kept nowhere."""
+    """This was done, and its answer can't be had again: it showed a secret, or does not open."""
 
     code = "secret_shown_once"
 
@@ -193,3 +194,13 @@ class TooManyImports(Refusal):
     def __init__(self) -> None:
         super().__init__()
         self.headers = {"Retry-After": "10"}
+
+
+class TooManyBulks(Refusal):
+    """Another bulk of this workspace is being written; nothing was done."""
+
+    code, status = "too_many_bulks", 429
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headers = {"Retry-After": "1"}

@@ -29,10 +29,10 @@ CSRF_TRUSTED_ORIGINS = env.items("CSRF_TRUSTED_ORIGINS")
 MIDDLEWARE = [
     "tasks_app.api.middleware.RequestIdMiddleware",
     "tasks_app.api.middleware.RequestLogMiddleware",
-    "tasks_app.api.head.HeadMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "tasks_app.admin.headers.AdminHeadersMiddleware",
     "tasks_app.api.middleware.CorsMiddleware",
+    "tasks_app.api.head.HeadMiddleware",
     "tasks_app.api.throttles.RateLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "tasks_app.api.middleware.SlashMiddleware",

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import orjson
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Q
+from psycopg.errors import LockNotAvailable
 
 from tasks_app.actions.bulk_plan import Done, Op, Operation, Plan
 from tasks_app.actions.taken import Taken, refused_where_taken
@@ -21,9 +22,14 @@ from tasks_app.actions.task import EXTERNAL_ID_TAKEN
 from tasks_app.events.cause import Cause
 from tasks_app.events.record import lock_heads, record_events
 from tasks_app.events.snapshot import task_snapshot
+from tasks_app.exceptions import TooLarge, TooManyBulks
 from tasks_app.models import Task, WorkspaceHead
 
 OPERATIONS_MAX: Final = 1000
+#: What all operations come to as JSON. A short one may tell of a long task, and what is written,
+#: answered and kept for a repeat is written with the head held, for which all others wait.
+OUTCOME_BYTES: Final = 8 * 1024 * 1024
+PATIENCE: Final = 500  # ms that one bulk waits for another; each waits in a thread of the api
 TRIES: Final = 3
 
 # Rows as one document: with a parameter for each value, reading the statement takes longer than
@@ -56,8 +62,9 @@ def change_tasks(
 ) -> list[Done]:
     """Carry out operations in their order; return what each came to.
 
-    Raises Invalid, its pointers naming operations, and StaleVersion where only versions are wrong;
-    then nothing is written.
+    Raises Invalid, its pointers naming operations, StaleVersion where only versions are wrong,
+    TooLarge where it all comes to more than 8 MiB, and TooManyBulks where another is not done
+    within half a second; then nothing is written.
     """
     with transaction.atomic():
         _alone(workspace_id)
@@ -72,11 +79,18 @@ def change_tasks(
 
 
 def _alone(workspace_id: uuid.UUID) -> None:
-    """Wait until no other bulk of the workspace writes."""
+    """Wait, but not for long, until no other bulk of the workspace writes."""
     digest = hashlib.sha256(f"bulk {workspace_id}".encode()).digest()
+    number = int.from_bytes(digest[:8], signed=True)
     with connection.cursor() as cursor:
-        number = int.from_bytes(digest[:8], signed=True)
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [str(PATIENCE)])
+        try:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
+        except OperationalError as error:
+            if isinstance(error.__cause__, LockNotAvailable):
+                raise TooManyBulks from error
+            raise
+        cursor.execute("SET LOCAL lock_timeout TO DEFAULT")
 
 
 def _carried_out(
@@ -85,10 +99,19 @@ def _carried_out(
     tasks = {task.pk: task for task in _locked(workspace_id, operations)}
     plan = Plan(workspace_id=workspace_id, cause=cause, tasks=tasks)
     done = plan.carry_out(operations)
+    _refuse_too_much(done)
     _write(plan)
     _number(workspace_id, done)
     _record(done)
     return done
+
+
+def _refuse_too_much(done: Iterable[Done]) -> None:
+    size = 0
+    for one in done:
+        size += len(orjson.dumps(one.shown if one.event is None else one.event.data))
+        if size > OUTCOME_BYTES:
+            raise TooLarge(f"These operations come to more than {OUTCOME_BYTES:,} bytes of tasks.")
 
 
 def _locked(workspace_id: uuid.UUID, operations: Iterable[Operation]) -> Iterable[Task]:

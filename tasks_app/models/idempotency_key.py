@@ -17,7 +17,7 @@ class IdempotencyKey(models.Model):
     fingerprint = models.BinaryField(max_length=32)
     status = models.PositiveSmallIntegerField()
     headers = models.JSONField(default=dict)
-    #: As it was sent, byte for byte; null where it showed a secret, which is kept nowhere.
+    #: As it was sent, byte for byte, sealed; null where it showed a secret, which is kept nowhere.
     body = models.BinaryField(null=True)
     expires_at = models.DateTimeField()
 
@@ -31,4 +31,4 @@ class IdempotencyKey(models.Model):
         indexes = [models.Index(fields=["expires_at"], name="idempotency_key_expiry")]
 
     def __str__(self) -> str:
-        return f"{self.key} of {self.owner}: {self.status}"
+        return f"key {self.pk}"

@@ -9,6 +9,7 @@ planted.
 
 import contextlib
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -212,11 +213,12 @@ def all_is_tried(house: House) -> bool:
 
 
 def rows_of(house: House) -> Iterator[tuple[str, str]]:
-    """Yield every row of every table as text."""
+    """Yield every row of every table as text, what is kept as bytes as well."""
     tables = house.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     for (table,) in tables:
         for (row,) in house.query(f'SELECT to_jsonb(t)::text FROM "{table}" t'):
-            yield table, row
+            kept = (bytes.fromhex(text) for text in re.findall(r"\\\\x((?:[0-9a-f]{2})+)", row))
+            yield table, row + "".join(one.decode(errors="replace") for one in kept)
 
 
 def answers_to(api: httpx.Client) -> Iterator[tuple[str, str]]:
@@ -253,6 +255,11 @@ def test_no_planted_secret_appears_anywhere(house: House) -> None:
         for number in range(1):
             assert api.post("tasks/", json={"title": f"Task {number}"}).status_code == 201
         listed = api.get("destinations/?limit=500").json()["results"]
+        repeated = {"Idempotency-Key": "kept with its answer"}
+        named = api.patch(
+            f"destinations/{listed[0]['id']}/", json={"name": "once"}, headers=repeated
+        )
+        assert PLANTED["plain header"] in named.text
         tickets = misbehave(house, api, listed[0]["id"])
         let_the_database_refuse(house, api)
         until(lambda: all_is_tried(house), "every destination has been tried", 60)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
+from tasks_app.actions import bulk
 from tasks_app.actions.bulk import change_tasks
 from tasks_app.actions.bulk_plan import Done, Op, Operation
 from tasks_app.actions.task import create_task, update_task
@@ -21,6 +22,12 @@ from tests.support.matrix import locked
 from tests.support.threads import DEADLINE, backend_pid, in_thread, until, until_blocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a bulk wait for as long as its turn takes here."""
+    monkeypatch.setattr(bulk, "PATIENCE", 20_000)
 
 
 def new(name: str | None, title: str = "t") -> Operation:

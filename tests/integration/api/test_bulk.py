@@ -4,10 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from tasks_app.actions import bulk as actions
 from tasks_app.models import Delivery, Event, Task, TaskSync, Workspace
 from tests.support import factories
 from tests.support.callers import Answer, Caller, caller
+from tests.support.matrix import locked
 
 pytestmark = pytest.mark.django_db
 Op = dict[str, Any]
@@ -209,6 +212,50 @@ def test_a_thousand_are_taken_and_one_more_is_not(api: Caller, workspace: Worksp
     assert gone.status == 200
     assert not Task.objects.exists()
     assert Event.objects.in_workspace(workspace.pk).count() == 3000
+
+
+LARGE = {"description": "\U0001f600" * 20_000}  # 80 KB of UTF-8
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "update", "external_id": "L"},  # changes nothing, and is answered
+        {"op": "update", "external_id": "L", "status": "done"},
+        {"op": "update", "description": ""},  # only its event tells what was there
+        {"op": "delete"},
+    ],
+    ids=["nothing", "status", "emptied", "deleted"],
+)
+def test_short_operations_on_long_tasks_come_to_8_mib_at_most(
+    api: Caller, workspace: Workspace, operation: Op
+) -> None:
+    assert api.post("tasks/", {"title": "t", "external_id": "L", **LARGE}).status == 201
+    others = {n: f"L{n}" for n in range(2, 110)}
+    Task.objects.bulk_create(
+        Task(workspace=workspace, number=n, title="t", external_id=name, **LARGE)
+        for n, name in others.items()
+    )
+    names = [operation.get("external_id", name) for name in others.values()]
+    answer = bulk(api, *({**operation, "external_id": name} for name in names))
+    assert (answer.status, answer.body["type"]) == (413, "/problems/too_large")
+    assert len(factories.log(workspace)) == 1
+    assert bulk(api, *({**operation, "external_id": name} for name in names[:100])).status == 200
+
+
+def test_a_bulk_that_waits_for_another_is_soon_told_so(
+    api: Caller, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "PATIENCE", 1)
+    with locked(lambda: actions._alone(workspace.pk)):
+        answer = bulk(api, new("a"))
+        assert (answer.status, answer.body["type"]) == (429, "/problems/too_many_bulks")
+        assert answer.headers["Retry-After"] == "1"
+        assert api.post("tasks/", {"title": "alone"}).status == 201
+    with connection.cursor() as cursor:
+        assert bulk(api, new("a")).status == 200
+        cursor.execute("SHOW lock_timeout")  # in the test's transaction, after the bulk's own
+        assert cursor.fetchone() == ("5s",)
 
 
 def test_a_viewer_may_not(workspace: Workspace) -> None:

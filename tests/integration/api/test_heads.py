@@ -33,6 +33,18 @@ def test_a_body_as_it_is_may_say_so(api: Caller, coding: str) -> None:
     assert api.post("tasks/", {"title": "x"}, Content_Encoding=coding).status == 201
 
 
+@pytest.mark.parametrize("header", ["X-Long", "Content-Encoding"])
+def test_what_is_refused_by_its_head_can_be_read_by_its_page_and_is_kept_by_nobody(
+    api: Caller, settings: Any, header: str
+) -> None:
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.org"]
+    headers = {"Origin": "https://app.example.org", header: "a" * 66_000}
+    answer = api.call("POST", "tasks/", {"title": "x"}, headers=headers)
+    assert answer.status in {415, 431}
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.org"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
 def test_a_wrong_host_is_told_what_is_wrong(api: Caller) -> None:
     answer = api.get("tasks/", Host="evil.example.org")
     assert (answer.status, answer.body["detail"]) == (

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from pytest_django.fixtures import Settings
 
 from tasks_app.actions.idempotency import Answer as Kept
 from tasks_app.actions.idempotency import Claim, answer_once
@@ -11,6 +12,7 @@ from tasks_app.actions.task import create_task
 from tasks_app.models import Destination, IdempotencyKey, Membership, StreamTicket, Task, Workspace
 from tests.support import factories
 from tests.support.callers import Answer, Caller, api_key, caller
+from tests.support.key_rings import keys, new_key
 
 pytestmark = pytest.mark.django_db
 
@@ -167,6 +169,59 @@ def test_an_answer_that_shows_a_secret_is_kept_nowhere_and_its_repeat_does_nothi
     for shown in (made.body["secret"], secret, ticket):
         assert shown not in text
         assert shown.encode().hex() not in text
+
+
+def kept_text() -> str:
+    """Return all that is kept of answers, as whoever reads the table would see it."""
+    rows = IdempotencyKey.objects.values_list("headers", "body")
+    return " ".join(f"{headers} {bytes(body or b'')!r}" for headers, body in rows)
+
+
+def test_what_is_sealed_of_a_destination_is_kept_sealed_and_a_repeat_still_shows_it(
+    api: Caller,
+) -> None:
+    new = {"name": "CRM", "url": "https://crm.example.org/", "headers": {"X-Tenant": "s3aled"}}
+    at = f"destinations/{api.post('destinations/', new).body['id']}/"
+    for verb, path, body in (
+        ("PATCH", at, {"name": "ERP"}),
+        ("POST", f"{at}pause/", None),
+        ("POST", f"{at}resume/", None),
+    ):
+        once = {"Idempotency-Key": path + verb}
+        first = api.call(verb, path, body, headers=once)
+        assert first.body["headers"] == {"X-Tenant": "s3aled"}
+        again = api.call(verb, path, body, headers=once)
+        assert (again.raw, again.headers["Idempotent-Replayed"]) == (first.raw, "true")
+    assert "s3aled" not in kept_text()
+    assert IdempotencyKey.objects.count() == 3
+
+
+def test_an_answer_opens_for_its_own_request_only_and_with_its_own_key(
+    api: Caller, settings: Settings
+) -> None:
+    first = api.post("tasks/", {"title": "t"}, Idempotency_Key="one")
+    api.post("tasks/", {"title": "t"}, Idempotency_Key="two")
+    with keys(settings, new_key("new"), *settings.ENCRYPTION_KEYS):
+        assert api.post("tasks/", {"title": "t"}, Idempotency_Key="one").raw == first.raw
+    with keys(settings, new_key("new")):  # the old one is gone: done, but not to be told again
+        again = api.post("tasks/", {"title": "t"}, Idempotency_Key="one")
+        assert (again.status, again.body["type"]) == (409, "/problems/secret_shown_once")
+        assert again.headers["Location"] == first.headers["Location"]
+    moved = IdempotencyKey.objects.get(key="two")
+    IdempotencyKey.objects.filter(key="one").update(body=moved.body)
+    assert api.post("tasks/", {"title": "t"}, Idempotency_Key="one").status == 409
+    assert Task.objects.count() == 2
+
+
+def test_a_workspace_made_by_somebody_logged_in_is_made_once(workspace: Workspace) -> None:
+    session = Caller({"X-Workspace": workspace.slug})
+    session.client.force_login(factories.user("alice"))
+    new = {"slug": "once", "name": "Once"}
+    first = session.post("workspaces/", new, Idempotency_Key="k")
+    again = session.post("workspaces/", new, Idempotency_Key="k")
+    assert (first.status, same(first, again)) == (201, True)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert Workspace.objects.filter(slug="once").count() == 1
 
 
 def test_a_day_later_by_the_database_s_clock_the_key_stands_for_a_new_request(api: Caller) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from django.db import connection
 
+from tasks_app.actions.idempotency import Answer, Claim, answer_once
 from tasks_app.events.record import lock_heads
 from tasks_app.models import Task, Workspace
 from tests.support import factories
@@ -93,3 +95,19 @@ def test_while_the_first_runs_a_repeat_is_told_at_once_and_other_keys_go_on(
         assert not first.done()
     assert first.result(DEADLINE).status == 201
     assert post(port, key, "one", {"title": "t"}).body == first.result().body
+
+
+def test_repeats_of_what_is_done_are_answered_however_many_ask_at_once(
+    workspace: Workspace,
+) -> None:
+    """One repeat holds the key's lock, and another comes: nothing runs that it had to wait for."""
+    claim = Claim(workspace_id=workspace.pk, owner="user:1", key="k", fingerprint=b"f" * 32)
+    done = Answer(status=201, headers={}, body=b"{}")
+    assert answer_once(claim=claim, work=lambda: done) is None
+
+    def lock() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [claim.lock])
+
+    with locked(lock):
+        assert answer_once(claim=claim, work=lambda: done) == done
