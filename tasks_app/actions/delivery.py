@@ -14,7 +14,7 @@ from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.outcome import Told, outcome_events
 from tasks_app.events.record import lock_heads, record_events
-from tasks_app.events.turn import mend_chains, move_on
+from tasks_app.events.turn import mend_chains, move_on, stands_for
 from tasks_app.exceptions import NotCancellable, NotFound, NotRetryable
 from tasks_app.models import OPEN_STATES, Delivery, DeliveryState
 from tasks_app.models.destination import DestinationMode
@@ -91,8 +91,8 @@ def _still_behind(delivery: Delivery) -> uuid.UUID | None:
     """Return what holds the delivery up: the one before it in its chain, where that is open."""
     if delivery.behind is None:
         return None
-    before = Delivery.objects.filter(pk=delivery.behind, state__in=OPEN_STATES)
-    return delivery.behind if before.exists() else None
+    link = stands_for(delivery.behind)
+    return link if Delivery.objects.filter(pk=link, state__in=OPEN_STATES).exists() else None
 
 
 def _told(

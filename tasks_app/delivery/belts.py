@@ -11,9 +11,10 @@ from typing import Final
 from django.db import connection, transaction
 
 from tasks_app.delivery.heads import lock_some_heads
+from tasks_app.events.cause import system
 from tasks_app.events.outcome import deliveries_of
 from tasks_app.events.record import record_events
-from tasks_app.events.turn import give_turns_to, move_on
+from tasks_app.events.turn import go_on, move_on
 
 STRETCH: Final = 20_000  # open deliveries
 
@@ -27,7 +28,8 @@ END: Final = """
       AND (d.destination_id, d.task_id, d.sequence) > (%s, %s, %s)
     ORDER BY d.destination_id, d.task_id, d.sequence OFFSET %s LIMIT 1
 """
-# The first of a stretch may be no head: whoever gives turns looks again.
+# The first of a stretch may be no head: whoever gives turns looks again. One that comes behind
+# something displaced is looked at as well: what went instead may have ended.
 STUCK: Final = """
     SELECT h.destination_id, h.task_id, h.workspace_id FROM (
         SELECT DISTINCT ON (d.destination_id, d.task_id)
@@ -38,7 +40,8 @@ STUCK: Final = """
           AND (d.destination_id, d.task_id, d.sequence) <= (%s, %s, %s)
         ORDER BY d.destination_id, d.task_id, d.sequence) h
     WHERE h.state = 'waiting' AND NOT EXISTS (
-        SELECT 1 FROM delivery c WHERE c.id = h.behind AND c.state <> 'succeeded')
+        SELECT 1 FROM delivery c
+        WHERE c.id = h.behind AND c.state NOT IN ('succeeded', 'superseded'))
 """
 UNCHAINED: Final = """
     SELECT c.* FROM (
@@ -48,7 +51,7 @@ UNCHAINED: Final = """
           AND (d.destination_id, d.task_id, d.sequence) <= (%s, %s, %s)
           AND d.state = 'waiting' AND d.behind IS NOT NULL OFFSET 0) d
     JOIN delivery c ON c.id = d.behind
-    WHERE c.state IN ('dead', 'cancelled', 'superseded')
+    WHERE c.state IN ('dead', 'cancelled')
 """
 
 
@@ -79,7 +82,8 @@ def give_stuck_turns() -> int:
         cursor.execute(STUCK, [*begins, *ends])
         stuck = cursor.fetchall()
     free = lock_some_heads({workspace for _, _, workspace in stuck})
-    give_turns_to({(destination, task) for destination, task, where in stuck if where in free})
+    pairs = {(destination, task) for destination, task, where in stuck if where in free}
+    record_events(go_on(pairs, cause=system("delivery")))
     return len(stuck)
 
 

@@ -36,6 +36,7 @@ STEPS: Final = (
     ("attempt_count", OF_DESTINATION),
     ("delivery", OF_DESTINATION),
     ("twin", OF_DESTINATION),
+    ("long_queue", OF_DESTINATION),
     ("replay", OF_DESTINATION),
     ("destination_counter", OF_DESTINATION),
     ("destination_circuit", OF_DESTINATION),

@@ -24,7 +24,7 @@ from tasks_app.events.cause import behalf_of
 from tasks_app.events.outcome import Told, deliveries_of, outcome_events
 from tasks_app.events.progress import progress_event, replay_cause
 from tasks_app.events.record import NewEvent, lock_heads, record_events
-from tasks_app.events.turn import move_on, thin_out
+from tasks_app.events.turn import go_on, move_on
 from tasks_app.models import (
     OPEN_STATES,
     Circuit,
@@ -163,7 +163,7 @@ def _make(replay: Replay) -> list[NewEvent]:
     firsts = deliveries_of(MAKE, [replay.pk, KINDS, LOOK, STEP, ROOM, AHEAD, LONGEST])
     replay.refresh_from_db(fields=["cursor", "made", "skipped", "next_at", "reason"])
     pairs = {(one.destination_id, one.task_id) for one in firsts if one.task_id}
-    thinned = thin_out(pairs, cause=behalf_of(replay_cause(replay), "delivery"))
+    thinned = go_on(pairs, cause=behalf_of(replay_cause(replay), "delivery"))
     return [*_told(replay, firsts, EventType.TASK_SYNC_SCHEDULED), *thinned]
 
 

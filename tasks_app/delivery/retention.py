@@ -68,16 +68,15 @@ _looks_again_at = [float("-inf")]
 def forget_some() -> int:
     """Take one step, of which each is a transaction of its caller; return how many rows it took.
 
-    After a step that found nothing it rests for a minute.
+    Of each kind a batch, so that none waits until another has nothing left. After a step that found
+    nothing it rests for a minute.
     """
     if time.monotonic() < _looks_again_at[0]:
         return 0
-    for step in (_attempts, _floors, _logs, _replays):
-        done = step()
-        if done:
-            return done
-    _looks_again_at[0] = time.monotonic() + REST
-    return 0
+    done = sum(step() for step in (_attempts, _floors, _logs, _replays))
+    if not done:
+        _looks_again_at[0] = time.monotonic() + REST
+    return done
 
 
 def look_again() -> None:

@@ -19,7 +19,7 @@ from tasks_app.events.catalogue import DELIVERED, EventType
 from tasks_app.events.cause import behalf_of
 from tasks_app.events.commit_hook import ring_after_commit
 from tasks_app.events.new_event import NewEvent
-from tasks_app.events.turn import thin_out
+from tasks_app.events.turn import go_on
 
 __all__ = [
     "NewEvent",
@@ -84,7 +84,7 @@ def _superseded(events: Sequence[NewEvent], recorded: Sequence[Recorded]) -> lis
     if not crowds:
         return []
     pairs = {(there, event.task_id) for event, there in crowds if event.task_id}
-    return thin_out(pairs, cause=behalf_of(crowds[0][0].cause, "delivery"))
+    return go_on(pairs, cause=behalf_of(crowds[0][0].cause, "delivery"))
 
 
 def lock_heads(workspace_ids: Iterable[uuid.UUID]) -> None:

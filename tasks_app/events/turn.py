@@ -4,6 +4,9 @@ Of one task and one destination the first delivery that has not ended has its tu
 behind another destination's delivery of the same event: then not before that has succeeded, and
 never where that ended otherwise. At a destination of mode ``latest`` the newest state that may go
 takes the place of those that wait before it.
+
+A call ends a thousand deliveries at most of each kind. What has to end beyond that is noted
+(``long_queue``): the sweep goes on, and nothing of that queue goes out before.
 """
 
 import uuid
@@ -34,16 +37,20 @@ def move_on(deliveries: Sequence[Delivery]) -> list[NewEvent]:
     return _ended_events(_moved_on([one.pk for one in deliveries], pairs), system("delivery"))
 
 
-def thin_out(pairs: Iterable[Pair], *, cause: Cause) -> list[NewEvent]:
-    """End the older states that wait in these queues, where the destination wants only the newest.
+def go_on(pairs: Iterable[Pair], *, cause: Cause) -> list[NewEvent]:
+    """Look at these queues: end what has to end there, and give the turn.
 
-    The heads are locked. Returns the events that tell of it, to be recorded.
+    That is the older states that wait where the destination wants only the newest, and heads whose
+    chain is broken. The heads of the logs are locked. Returns the events that tell of it, to be
+    recorded.
     """
     return _ended_events(_moved_on([], pairs), cause)
 
 
 def _moved_on(told: Sequence[uuid.UUID], pairs: Iterable[Pair]) -> list[Delivery]:
     listed = list(pairs)
+    if not (told or listed):
+        return []
     return deliveries_of(
         "SELECT * FROM aftercommit_move_on(%s::uuid[], %s::uuid[], %s::uuid[])",
         [told, [destination for destination, _ in listed], [task for _, task in listed]],
@@ -73,16 +80,12 @@ def mend_chains(revived: Iterable[Delivery], *, mark: str) -> list[Delivery]:
     )
 
 
-def give_turns_to(pairs: Iterable[Pair]) -> None:
-    """Give the turn in the queues of these (destination, task) pairs. The heads are locked."""
-    listed = list(pairs)
-    if not listed:
-        return
+def stands_for(delivery_id: uuid.UUID) -> uuid.UUID:
+    """Return what in the end went instead of a delivery, or itself. The head is locked."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT aftercommit_give_turns(%s::uuid[], %s::uuid[])",
-            [[destination for destination, _ in listed], [task for _, task in listed]],
-        )
+        cursor.execute("SELECT aftercommit_stands_for(%s::uuid, 1000)", [delivery_id])
+        found: uuid.UUID = cursor.fetchone()[0]
+    return found
 
 
 def let_go(destination_id: uuid.UUID, *, most: int) -> int:

@@ -162,6 +162,8 @@ class Migration(migrations.Migration):
             "DROP FUNCTION aftercommit_mend_chains(uuid[], text);"
             "DROP FUNCTION aftercommit_let_go(uuid, integer);"
             "DROP FUNCTION aftercommit_move_on(uuid[], uuid[], uuid[]);"
+            "DROP FUNCTION aftercommit_follow_chains(uuid[], uuid[], integer);"
+            "DROP FUNCTION aftercommit_stands_for(uuid, integer);"
             "DROP FUNCTION aftercommit_followers(uuid[]);",
         ),
     ]

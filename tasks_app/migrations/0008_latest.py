@@ -4,6 +4,8 @@ from pathlib import Path
 
 from django.db import migrations, models
 
+import tasks_app.models.ids
+
 FOLDER = Path(__file__).parent / "sql"
 SQL = [(FOLDER / f"0008_{name}.sql").read_text("utf-8") for name in ("latest", "retention")]
 
@@ -54,9 +56,33 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.CreateModel(
+            name="LongQueue",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=tasks_app.models.ids.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("destination_id", models.UUIDField()),
+                ("task_id", models.UUIDField()),
+            ],
+            options={
+                "db_table": "long_queue",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("destination_id", "task_id"), name="long_queue_once"
+                    ),
+                ],
+            },
+        ),
         migrations.RunSQL(
             "".join(SQL),
             "DROP FUNCTION aftercommit_erase(uuid, integer, integer);"
-            "DROP FUNCTION aftercommit_supersede(uuid[], uuid[]);",
+            "DROP FUNCTION aftercommit_supersede(uuid[], uuid[], integer);",
         ),
     ]

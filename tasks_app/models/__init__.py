@@ -18,6 +18,7 @@ from tasks_app.models.import_job import (
 )
 from tasks_app.models.invitation import Invitation
 from tasks_app.models.log_floor import LogFloor
+from tasks_app.models.long_queue import LongQueue
 from tasks_app.models.membership import Membership, Role
 from tasks_app.models.metric_report import MetricReport
 from tasks_app.models.notice import Notice, NoticeKind
@@ -52,6 +53,7 @@ __all__ = [
     "ImportState",
     "Invitation",
     "LogFloor",
+    "LongQueue",
     "Membership",
     "MetricReport",
     "Notice",

@@ -72,9 +72,10 @@ def test_a_chain_goes_on_behind_what_displaced_its_first(workspace: Workspace) -
     task = make(workspace)
     change(task, "1")
     assert states(first) == ["superseded", "pending"]
-    assert [row.behind for row in rows(second)] == [rows(first)[1].pk] * 2
+    assert [row.behind for row in rows(second)] == [row.pk for row in rows(first)]
     assert settled(DONE) == 1
     assert states(second) == ["pending", "waiting"]
+    assert rows(second)[0].behind == rows(first)[1].pk
 
 
 def test_a_chain_breaks_with_what_displaced_its_first(workspace: Workspace) -> None:
@@ -173,7 +174,7 @@ class Story:
         assert take_back_unknown(worker=worker, known=[])
 
     def look(self) -> None:
-        """Never two of a queue at once; what was displaced waits for nothing, nobody for it."""
+        """Never two of a queue at once; who is first does not wait for what has ended."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM delivery WHERE state = 'leased'"
@@ -181,8 +182,11 @@ class Story:
             )
             assert cursor.fetchone() is None
             cursor.execute(
-                "SELECT 1 FROM delivery f JOIN delivery c ON c.id = f.behind"
-                " WHERE f.state = 'waiting' AND c.state = 'superseded'"
+                "SELECT 1 FROM delivery f JOIN delivery c"
+                " ON c.id = aftercommit_stands_for(f.behind, 1000)"
+                " WHERE f.state = 'waiting' AND c.ended_at IS NOT NULL AND f.sequence = ("
+                "  SELECT min(o.sequence) FROM delivery o WHERE o.ended_at IS NULL"
+                "  AND o.destination_id = f.destination_id AND o.task_id = f.task_id)"
             )
             assert cursor.fetchone() is None
 

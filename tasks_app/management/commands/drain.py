@@ -20,10 +20,10 @@ from tasks_app.delivery import beats
 from tasks_app.delivery.drain import close_engine, run_once
 from tasks_app.delivery.due import NEVER, due_in
 from tasks_app.delivery.post import send_notices
-from tasks_app.delivery.sweep import clear_up
+from tasks_app.delivery.sweep import clear_up, erase_the_past
 from tasks_app.delivery.worker import Turn
 from tasks_app.exchange.walk import import_some
-from tasks_app.models import Delivery, DeliveryState, Replay, ReplayState
+from tasks_app.models import Delivery, DeliveryState, LongQueue, Replay, ReplayState
 from tasks_app.observability.metric_report import report_as
 from tasks_app.observability.metrics import ATTEMPTS
 from tasks_app.recurring import make_scheduled
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         in_vain = 0
         while in_vain < IN_VAIN and not turn.is_over() and time.monotonic() < ends:
             done = sum(_attempts().values())
-            for job in (clear_up, make_scheduled, import_some, send_notices):
+            for job in (clear_up, make_scheduled, import_some, send_notices, erase_the_past):
                 job()
             turn.leave_word()
             run_once(turn)
@@ -114,5 +114,6 @@ def _attempts() -> dict[str, float]:
 
 
 def _expects() -> bool:
-    """Tell whether something is due now, or a replay is still making deliveries."""
-    return due_in(ahead=0) < NEVER or Replay.objects.filter(state=ReplayState.RUNNING).exists()
+    """Tell whether something is due now, or will be once a replay or a long queue has gone on."""
+    replays = Replay.objects.filter(state=ReplayState.RUNNING)
+    return due_in(ahead=0) < NEVER or replays.exists() or LongQueue.objects.exists()

@@ -91,11 +91,12 @@ BEGIN
                chain.delivery
         FROM wanted w JOIN counted c ON c.destination_id = w.destination
         LEFT JOIN wanted chain ON chain.destination = w.after AND chain.ord = w.ord
-        RETURNING id, destination_id, task_id, sequence, state, failures
+        RETURNING id, destination_id, task_id, sequence, state, failures, behind
     ), crowd AS (
         SELECT w.ord, array_agg(w.destination) AS destinations
         FROM wanted w JOIN queued q ON q.id = w.delivery
-        WHERE w.mode = 'latest' AND q.state = 'waiting' AND w.task IS NOT NULL
+        -- What its chain holds up displaces nothing yet.
+        WHERE w.mode = 'latest' AND q.state = 'waiting' AND w.task IS NOT NULL AND q.behind IS NULL
         GROUP BY w.ord
     ), named AS (
         UPDATE task t SET number = n.number FROM numbered n

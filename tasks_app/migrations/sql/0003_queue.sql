@@ -42,7 +42,8 @@ $$;
 
 -- Turns: of each (destination, task), let the first that has not ended go next. The caller holds
 -- the heads. While one is in flight nothing changes: its settling gives the turn again. One that
--- comes behind another destination's delivery gets no turn before that has succeeded.
+-- comes behind another destination's delivery gets no turn before that has succeeded, and in a
+-- queue of which more has to end than went into one transaction nobody gets one before it has.
 CREATE FUNCTION aftercommit_give_turns(destinations uuid[], tasks uuid[]) RETURNS void
 LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off
@@ -62,6 +63,9 @@ BEGIN
       AND NOT EXISTS (
           SELECT 1 FROM delivery o
           WHERE o.destination_id = pair.destination AND o.task_id = pair.task
-            AND o.state = 'leased');
+            AND o.state = 'leased')
+      AND NOT EXISTS (
+          SELECT 1 FROM long_queue l
+          WHERE l.destination_id = pair.destination AND l.task_id = pair.task);
 END
 $$;

@@ -1,6 +1,7 @@
--- Retention: erase the oldest of a log, a batch at a time. It holds no head: below the floor nothing
--- comes to life any more, and what still is under way there, or belongs to a replay that is, stops
--- the broom in front of it.
+-- Retention: erase the oldest of a log, a batch at a time. It holds no head and waits for no row: what
+-- somebody has locked (a delivery that is retried by hand, and what is mended behind it) stays with
+-- its event until the next time. What still is under way below the floor, or belongs to a replay that
+-- is, stops the broom in front of it.
 --
 -- A delivery goes with its event, never later: a lease joins the two. An event goes only in the
 -- order of seq, so that whoever reads a page meanwhile sees a log without a hole.
@@ -11,6 +12,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     floor log_floor;
     until bigint;
+    many integer;
     found integer;
     gone integer;
     told integer := 0;
@@ -23,6 +25,18 @@ BEGIN
     until := least(floor.erased_to + stride, floor.kept_from - 1);
     SELECT least(until, min(r.from_seq) - 1) INTO until FROM replay r
         WHERE r.workspace_id = workspace AND r.state IN ('running', 'waiting');
+    -- No further than to `most` deliveries, or those of one event: what is looked at is what can go.
+    WHILE until > floor.erased_to + 1 LOOP
+        SELECT count(*) INTO many FROM (
+            SELECT 1 FROM destination x CROSS JOIN LATERAL (
+                SELECT 1 FROM delivery d
+                WHERE d.destination_id = x.id
+                  AND d.event_seq > floor.erased_to AND d.event_seq <= until
+                ORDER BY d.event_seq, d.sequence LIMIT most + 1) o
+            WHERE x.workspace_id = workspace LIMIT most + 1) n;
+        EXIT WHEN many <= most;
+        until := floor.erased_to + (until - floor.erased_to) / 2;
+    END LOOP;
     SELECT least(until, min(o.event_seq) - 1) INTO until
     FROM destination x CROSS JOIN LATERAL (
         SELECT d.event_seq FROM delivery d
@@ -39,12 +53,14 @@ BEGIN
             WHERE d.destination_id = x.id AND d.event_seq > floor.erased_to AND d.event_seq <= until
             ORDER BY d.event_seq, d.sequence LIMIT most) o
         WHERE x.workspace_id = workspace LIMIT most
-    ), tried AS (
-        DELETE FROM attempt a USING old o WHERE a.delivery_id = o.id
+    ), free AS MATERIALIZED (
+        SELECT d.id FROM old o JOIN delivery d ON d.id = o.id
+        WHERE d.state NOT IN ('waiting', 'pending', 'leased')
+        FOR UPDATE OF d SKIP LOCKED
     ), erased AS (
-        DELETE FROM delivery d USING old o
-        WHERE d.id = o.id AND d.state NOT IN ('waiting', 'pending', 'leased')
-        RETURNING d.id
+        DELETE FROM delivery d USING free f WHERE d.id = f.id RETURNING d.id
+    ), tried AS (
+        DELETE FROM attempt a USING erased e WHERE a.delivery_id = e.id
     )
     SELECT (SELECT count(*) FROM old), (SELECT count(*) FROM erased) INTO found, gone;
     IF gone = found AND found < most THEN
