@@ -82,9 +82,9 @@ class EventView(WorkspaceView):
         kept = filters.filtered(request, FILTERS)
         events = Event.objects.in_workspace(self.workspace_id).filter(kept)
         with snapshot_at_head(self.workspace_id) as head:
-            found = page(request, events, orderings=ORDERINGS, default="seq")
+            found = page(request, events, orderings=ORDERINGS, default="seq", tell=event_to_wire)
             self._refuse_gone(request)
-        return listed(found, [event_to_wire(event) for event in found.rows], head)
+        return listed(found, found.told, head)
 
     @documented("tasks_events", EventPage, parameters=filters.parameters(FILTERS))
     def of_task(self, request: Request, task_id: UUID) -> Response:
@@ -92,10 +92,11 @@ class EventView(WorkspaceView):
         kept = filters.filtered(request, FILTERS)
         told = Event.objects.in_workspace(self.workspace_id).filter(task_id=task_id)
         with snapshot_at_head(self.workspace_id) as head:
-            found = page(request, told.filter(kept), orderings=ORDERINGS, default="seq")
+            rows = told.filter(kept)
+            found = page(request, rows, orderings=ORDERINGS, default="seq", tell=event_to_wire)
             if not (found.rows or told.exists() or self._exists(task_id)):
                 raise NotFound
-        return listed(found, [event_to_wire(event) for event in found.rows], head)
+        return listed(found, found.told, head)
 
     def _refuse_gone(self, request: Request) -> None:
         given = [int(value) for value in request.query_params.getlist("after")]

@@ -1,16 +1,19 @@
 """Cursor pages: keyset on (ordering, id), so that they stay stable while rows come and go.
 
+A page that would be too large ends early: what is left is on the next.
+
 A cursor says "after (or before) the row with this key and id", never "skip n". It is signed, so
 that it can't be made up, and bound to its list and ordering.
 """
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from django.core import signing
 from django.db.models import F, Model, Q, QuerySet
 from django.db.models.expressions import Combinable
@@ -20,6 +23,7 @@ from tasks_app.exceptions import FieldError, Invalid
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
+PAGE_BYTES: Final = 8 * 1024 * 1024  # of the rows as JSON; one row always goes
 PARAMETERS: Final = frozenset({"limit", "cursor", "ordering", "workspace"})
 
 Orderings = Mapping[str, str | Combinable]
@@ -32,6 +36,7 @@ class Page:
     rows: list[Any]
     next: str | None
     previous: str | None
+    told: list[Any]  # the rows as the answer shows them, where it was said how
 
     def body(self, results: Sequence[Any]) -> dict[str, Any]:
         """Return the answer's members."""
@@ -48,8 +53,18 @@ class _Place:
     pk: uuid.UUID
 
 
-def page(request: Request, rows: QuerySet[Any], *, orderings: Orderings, default: str) -> Page:
-    """Read one page. Raises Invalid where limit, ordering or cursor are not what they may be."""
+def page(
+    request: Request,
+    rows: QuerySet[Any],
+    *,
+    orderings: Orderings,
+    default: str,
+    tell: Callable[[Any], Any] | None = None,
+) -> Page:
+    """Read one page, of 8 MiB at most where ``tell`` says how its rows are shown.
+
+    Raises Invalid where limit, ordering or cursor are not what they may be.
+    """
     limit = within_limit(request)
     ordering = _ordering(request, orderings, default)
     salt = request.path
@@ -57,16 +72,33 @@ def page(request: Request, rows: QuerySet[Any], *, orderings: Orderings, default
     backward = place is not None and place.backward
     keyed = rows.annotate(page_key=_expression(orderings, ordering))
     found = list(_slice(keyed, ordering, place)[: limit + 1])
-    more, found = len(found) > limit, found[:limit]
+    told = _told(found[:limit], tell) if tell else []
+    kept = found[: len(told) if tell else limit]
+    more, found = len(found) > len(kept), kept
     if backward:
         found.reverse()
+        told.reverse()
     has_next = bool(found) and (more or backward)
     has_previous = bool(found) and (more if backward else place is not None)
     return Page(
         rows=found,
         next=_link(request, ordering, found[-1], salt, backward=False) if has_next else None,
         previous=_link(request, ordering, found[0], salt, backward=True) if has_previous else None,
+        told=told,
     )
+
+
+def _told(rows: Iterable[Any], tell: Callable[[Any], Any]) -> list[Any]:
+    """Tell of rows until they are as much as goes into one answer."""
+    told: list[Any] = []
+    size = 0
+    for row in rows:
+        one = tell(row)
+        size += len(orjson.dumps(one))
+        if told and size > PAGE_BYTES:
+            break
+        told.append(one)
+    return told
 
 
 def comes_after(request: Request, *, orderings: Orderings, default: str) -> Any:

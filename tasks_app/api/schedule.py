@@ -65,8 +65,10 @@ class ScheduleView(WorkspaceView):
         kept = filters.filtered(request, FILTERS)
         rows = Schedule.objects.in_workspace(self.workspace_id).filter(kept)
         with snapshot_at_head(self.workspace_id) as head:
-            found = page(request, rows, orderings=ORDERINGS, default="created_at")
-        return listed(found, [told_schedule(row) for row in found.rows], head)
+            found = page(
+                request, rows, orderings=ORDERINGS, default="created_at", tell=told_schedule
+            )
+        return listed(found, found.told, head)
 
     @documented(
         "schedules_create",

@@ -147,8 +147,8 @@ class TaskView(WorkspaceView):
         kept = filters.filtered(request, FILTERS)
         tasks = Task.objects.in_workspace(self.workspace_id).filter(kept).with_sync()
         with snapshot_at_head(self.workspace_id) as head:
-            found = page(request, tasks, orderings=ORDERINGS, default="-created_at")
-        return listed(found, [told_task(task) for task in found.rows], head)
+            found = page(request, tasks, orderings=ORDERINGS, default="-created_at", tell=told_task)
+        return listed(found, found.told, head)
 
     @documented(
         "tasks_create",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tasks_app.api import pagination
 from tasks_app.models import Task, TaskSync, Workspace
 from tests.support import factories
 from tests.support.callers import Caller, caller
@@ -198,3 +199,33 @@ def test_creating_a_task_takes_the_key_and_two_statements(
     api.get("tasks/")  # marks the key as used, once a minute
     with django_assert_num_queries(5):  # the key; savepoint, task, event and deliveries, release
         make(api, "one")
+
+
+@pytest.mark.parametrize("path", ["tasks/?limit=5", "tasks/?limit=5&ordering=title"])
+@pytest.mark.parametrize("room", [1, 900, 100_000])
+def test_a_page_that_would_be_too_large_ends_early_and_the_next_goes_on(
+    five: Caller, monkeypatch: pytest.MonkeyPatch, path: str, room: int
+) -> None:
+    whole = [task["title"] for task in five.get(path).body["results"]]
+    monkeypatch.setattr(pagination, "PAGE_BYTES", room)
+    first = five.get(path).body
+    assert len(first["results"]) == {1: 1, 900: 2, 100_000: 5}[room]
+    assert walk(five, path) == whole
+    last = five.get(path).body
+    while last["next"]:
+        last = five.get(last["next"]).body
+    if last["previous"]:
+        backwards = walk(five, last["previous"], "previous")
+        assert [*backwards, *(task["title"] for task in last["results"])] == whole
+
+
+def test_the_pages_of_the_log_end_early_too(five: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pagination, "PAGE_BYTES", 1_500)
+    seqs: list[int] = []
+    address = "events/?limit=500"
+    while address:
+        body = five.get(address).body
+        assert 0 < len(body["results"]) < 5
+        seqs += [event["seq"] for event in body["results"]]
+        address = body["next"]
+    assert seqs == [1, 2, 3, 4, 5]
