@@ -22,3 +22,5 @@ AXES_LOCKOUT_CALLABLE = "tasks_app.admin.login.told_to_wait"
 AXES_DISABLE_ACCESS_LOG = True  # the request log tells of logins
 AXES_ENABLE_ADMIN = False  # they are in our own, tasks_app/admin/login.py
 AXES_VERBOSE = False
+# What was sent along is kept with a failure: without links, which an address to go on to may hold.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "next", "token", "csrfmiddlewaretoken"]

@@ -55,8 +55,11 @@ def reset_password(*, uid: str, token: str, password: str) -> User | None:
 
 
 @transaction.atomic
-def change_password(*, user: User, password: str) -> None:
-    """Set the password that a logged-in user has chosen; their other sessions end."""
+def change_password(*, user: User, password: str | None) -> None:
+    """Set the password that a user, or an operator for them, has chosen; None for none at all.
+
+    Their other sessions end, and their streams.
+    """
     _set(user, make_password(password))
 
 

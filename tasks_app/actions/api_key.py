@@ -20,7 +20,7 @@ from tasks_app.events.cause import Cause
 from tasks_app.events.people import key_snapshot, record_people
 from tasks_app.events.snapshot import moment
 from tasks_app.exceptions import Conflict, FieldError, Invalid, NotFound
-from tasks_app.models import ApiKey, Membership, scopes_of_role
+from tasks_app.models import ApiKey, Membership, Scope, scopes_of_role
 from tasks_app.security.api_keys import new_api_key
 
 
@@ -81,6 +81,7 @@ def change_key(
     if changes:
         wanted = {name: fields[name] for name in changes}
         _check(member, wanted, not_after)
+        _check_reach(key, wanted, not_after)
         for name, value in wanted.items():
             setattr(key, name, value)
         key.save(update_fields=list(wanted))
@@ -157,6 +158,19 @@ def _check(member: Any, wanted: Mapping[str, Any], not_after: datetime | None) -
         errors.append(FieldError("/expires_at", "too_late", detail))
     if errors:
         raise Invalid(errors=tuple(errors))
+
+
+def _check_reach(key: ApiKey, wanted: Mapping[str, Any], not_after: datetime | None) -> None:
+    """Refuse a key that ends to raise one that lives longer: somebody may know that one too."""
+    end = wanted.get("expires_at", key.expires_at)
+    rises = _rank(wanted.get("scope", key.scope)) > _rank(key.scope)
+    if rises and not_after is not None and (end is None or end > not_after):
+        detail = "A key that ends raises none that lives longer."
+        raise Invalid(errors=(FieldError("/scope", "too_late", detail),))
+
+
+def _rank(scope: str) -> int:
+    return Scope.values.index(scope)
 
 
 def _told(value: Any) -> Any:

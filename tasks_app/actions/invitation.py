@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
 from tasks_app.actions.taken import refused_where_taken
@@ -21,17 +22,27 @@ from tasks_app.models import Invitation, Membership, Notice, NoticeKind
 from tasks_app.models.invitation import INVITATION_LIVES
 from tasks_app.queries.invitation_link import invitation_of
 
-MOST_ISSUES: Final = 20  # mails to somebody who never asked for any
+MOST_ISSUES: Final = 20  # mails a week to somebody who never asked for any, by one workspace
+MOST_ISSUES_OF_ALL: Final = 60  # by all workspaces
+MOST_OPEN: Final = 100  # invitations of one workspace
 
-_NAME_TAKEN: Final = ("auth_user_username_key", "/username", "Another user has this name.")
+_NAME_TAKEN: Final = ("/username", "Another user has this name.")
 _MAIL_TAKEN: Final = ("user_email_once", "/email", "This address has an account: log in first.")
 
 
 @transaction.atomic
-def invite(*, workspace_id: uuid.UUID, email: str, role: str, cause: Cause) -> Invitation:
+def invite(
+    *,
+    workspace_id: uuid.UUID,
+    email: str,
+    role: str,
+    cause: Cause,
+    inviter_id: uuid.UUID | None = None,
+) -> Invitation:
     """Invite an address; the answer is the same whether it has an account or not.
 
-    Raises NotFound, and Invalid where it belongs to a member or is invited already.
+    ``inviter_id`` is the membership of who invites. Raises NotFound, Invalid where the address
+    belongs to a member or is invited already, and Conflict where there are too many.
     """
     locked_workspace(workspace_id)
     if Membership.objects.in_workspace(workspace_id).filter(user__email__iexact=email).exists():
@@ -41,11 +52,15 @@ def invite(*, workspace_id: uuid.UUID, email: str, role: str, cause: Cause) -> I
         detail = "This address is invited already; send that invitation again."
         raise Invalid(errors=(FieldError("/email", "already_invited", detail),))
     waiting.update(revoked_at=Now())
+    if Invitation.objects.in_workspace(workspace_id).open().count() >= MOST_OPEN:
+        raise Conflict(f"{MOST_OPEN} invitations are open: revoke those that nobody will use.")
+    _spare(workspace_id, email)
     invitation = Invitation.objects.create(
         workspace_id=workspace_id,
         email=email,
         role=role,
         invited_by=cause.name,
+        inviter_id=inviter_id,
         expires_at=Now() + INVITATION_LIVES,
     )
     _post(invitation)
@@ -63,6 +78,7 @@ def resend(*, workspace_id: uuid.UUID, invitation_id: uuid.UUID, cause: Cause) -
         raise InvitationOver
     if invitation.issue >= MOST_ISSUES:
         raise Conflict(f"It was sent {MOST_ISSUES} times: revoke it, and ask the person.")
+    _spare(workspace_id, invitation.email)
     invitation.issue += 1
     invitation.expires_at = Now() + INVITATION_LIVES
     invitation.save(update_fields=["issue", "expires_at"])
@@ -78,6 +94,17 @@ def revoke_invitation(*, workspace_id: uuid.UUID, invitation_id: uuid.UUID, caus
         raise InvitationOver
     if invitation.revoked_at is None:
         Invitation.objects.filter(pk=invitation_id).update(revoked_at=Now())
+        _recorded(invitation, EventType.INVITATION_REVOKED, cause)
+
+
+def revoke_all_by(*, workspace_id: uuid.UUID, inviter_id: uuid.UUID, cause: Cause) -> None:
+    """Let the open invitations of a member who may invite no more die with it.
+
+    Within the caller's transaction, which has locked the workspace.
+    """
+    rows = Invitation.objects.in_workspace(workspace_id).open().filter(inviter_id=inviter_id)
+    for invitation in rows.order_by("pk").select_for_update(no_key=True):
+        Invitation.objects.filter(pk=invitation.pk).update(revoked_at=Now())
         _recorded(invitation, EventType.INVITATION_REVOKED, cause)
 
 
@@ -97,7 +124,8 @@ def accept_as_new(*, token: str, username: str, password: str, request_id: str =
     """
     hashed = make_password(password)  # slow on purpose, so not while rows are locked
     with (
-        refused_where_taken(*_NAME_TAKEN),
+        refused_where_taken("auth_user_username_key", *_NAME_TAKEN),
+        refused_where_taken("user_name_once", *_NAME_TAKEN),
         refused_where_taken(*_MAIL_TAKEN),
         transaction.atomic(),
     ):
@@ -139,6 +167,16 @@ def _locked(workspace_id: uuid.UUID, invitation_id: uuid.UUID) -> Invitation:
     if invitation is None:
         raise NotFound
     return invitation
+
+
+def _spare(workspace_id: uuid.UUID, email: str) -> None:
+    """Raise Conflict where an address has had enough mails, also by what was revoked since."""
+    sent = Invitation.objects.sent_lately(email).aggregate(
+        all=Sum("issue", default=0),
+        own=Sum("issue", filter=Q(workspace_id=workspace_id), default=0),
+    )
+    if sent["own"] >= MOST_ISSUES or sent["all"] >= MOST_ISSUES_OF_ALL:
+        raise Conflict("This address has had too many invitations this week: ask the person.")
 
 
 def _post(invitation: Invitation) -> None:

@@ -1,7 +1,8 @@
 """Members: another role, and the end of a membership. Keys and streams follow at once.
 
 A workspace keeps at least one owner: its row is locked before its owners are counted, so of two
-who leave at once the second is refused. The database checks the same (workspace_has_owner).
+who leave at once the second is refused. The database checks the same (workspace_has_owner). One
+whose account is disabled does not count. Whom they have invited, they take with them.
 """
 
 import uuid
@@ -11,6 +12,7 @@ from typing import Any
 from django.db import transaction
 
 from tasks_app.actions.echoed import NOTHING, refuse_changed
+from tasks_app.actions.invitation import revoke_all_by
 from tasks_app.actions.workspace import locked_workspace
 from tasks_app.events.access_hook import tell_access_changed
 from tasks_app.events.catalogue import EventType
@@ -45,6 +47,8 @@ def change_role(
     member.save(update_fields=["role"])
     allowed = scopes_of_role(role)
     ApiKey.objects.filter(membership=member).exclude(scope__in=allowed).update(scope=allowed[-1])
+    if role != Role.OWNER:
+        revoke_all_by(workspace_id=workspace_id, inviter_id=member.pk, cause=cause)
     told = member_snapshot(member)
     record_people(workspace_id, EventType.MEMBER_ROLE_CHANGED, cause, member=told, changes=changes)
     tell_access_changed(workspace_id)
@@ -61,6 +65,7 @@ def remove_member(*, workspace_id: uuid.UUID, membership_id: uuid.UUID, cause: C
     member = _locked_member(workspace_id, membership_id)
     _keep_an_owner(member)
     told = member_snapshot(member)
+    revoke_all_by(workspace_id=workspace_id, inviter_id=member.pk, cause=cause)
     member.delete()
     record_people(workspace_id, EventType.MEMBER_REMOVED, cause, member=told)
     tell_access_changed(workspace_id)
@@ -76,6 +81,7 @@ def _locked_member(workspace_id: uuid.UUID, membership_id: uuid.UUID) -> Members
 
 def _keep_an_owner(member: Membership) -> None:
     owners = Membership.objects.in_workspace(member.workspace_id).filter(role=Role.OWNER)
+    owners = owners.filter(user__is_active=True)
     if member.role == Role.OWNER and not owners.exclude(pk=member.pk).exists():
         raise LastOwner
 

@@ -18,12 +18,11 @@ from tasks_app.actions.taken import refused_where_taken
 from tasks_app.events.access_hook import tell_access_changed
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
-from tasks_app.events.people import record_people, workspace_snapshot
+from tasks_app.events.people import member_snapshot, record_people, workspace_snapshot
 from tasks_app.events.snapshot import moment
 from tasks_app.exceptions import NotFound
 from tasks_app.models import ApiKey, Destination, Invitation, Membership, Role, Workspace
 
-SLUG_PATTERN: Final = r"\A[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z"
 SLUG_TAKEN: Final = ("workspace_slug_key", "/slug", "Another workspace has this slug.")
 
 
@@ -38,10 +37,19 @@ def create_workspace(*, slug: str, name: str, owner: User) -> Workspace:
     return workspace
 
 
-def open_workspace(*, slug: str, name: str, owner: User) -> Workspace:
-    """Create a workspace as above. Raises Invalid where the slug is taken."""
-    with refused_where_taken(*SLUG_TAKEN):
-        return create_workspace(slug=slug, name=name, owner=owner)
+def open_workspace(*, slug: str, name: str, owner: User, cause: Cause) -> Workspace:
+    """Create a workspace as above, and begin its log with it.
+
+    Raises Invalid where the slug is taken.
+    """
+    with refused_where_taken(*SLUG_TAKEN), transaction.atomic():
+        workspace = create_workspace(slug=slug, name=name, owner=owner)
+        told: dict[str, Any] = {
+            "workspace": workspace_snapshot(workspace),
+            "member": member_snapshot(workspace.memberships.get()),
+        }
+        record_people(workspace.pk, EventType.WORKSPACE_CREATED, cause, **told)
+    return workspace
 
 
 def change_workspace(

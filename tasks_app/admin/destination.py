@@ -40,7 +40,7 @@ class DestinationAdmin(RecordedAdmin, ButtonsAdmin):
     list_filter = ("state",)
     autocomplete_fields = ("workspace",)
     actions = ("pause", "resume", "ping", "rotate", "delete_destinations")
-    delete_confirmation_template = "admin/delete_seen.html"
+    asks = "What waits for it is cancelled. Its log stays."
     readonly_fields = (
         *("where", "address", "authentication", "state", "paused_reason", "blocked_until"),
         *("created_at", "updated_at", "deleted_at"),

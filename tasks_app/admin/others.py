@@ -12,8 +12,9 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest
 
+from tasks_app.access import Capability
 from tasks_app.admin.scoped import ScopedAdmin
-from tasks_app.models import Workspace
+from tasks_app.models import Invitation, Workspace
 
 HARMLESS: Final = (
     *(models.UUIDField, models.IntegerField, models.FloatField, models.BooleanField),
@@ -24,6 +25,8 @@ SAYABLE: Final = frozenset(
     | {"time_zone", "timezone", "code", "title", "file_name", "format", "expression"}
 )
 COLUMNS: Final = 9
+#: What the API does not show to everybody either.
+SEES: Final[dict[type[models.Model], Capability]] = {Invitation: Capability.MANAGE_MEMBERS}
 
 
 class UnlinkedAdmin(ScopedAdmin):
@@ -70,6 +73,7 @@ def _page_of(model: type[models.Model]) -> type[ScopedAdmin]:
     told: dict[str, Any] = {
         "__doc__": f"{model.__name__}, read only.",
         "to_workspace": way_to_workspace(model),
+        "sees": SEES.get(model, Capability.READ),
         "list_display": [field.name for field in shown][:COLUMNS] or ["pk"],
         "fields": [field.name for field in shown],
         "list_select_related": [f.name for f in shown if f.is_relation] or False,

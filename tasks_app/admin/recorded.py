@@ -72,7 +72,22 @@ class RefusingAdmin(ScopedAdmin):
 
 
 class RecordedAdmin(RefusingAdmin):
-    """Subclasses call actions in ``save_model`` and ``delete_model``, and nothing else."""
+    """Subclasses call actions in ``save_model`` and ``delete_model``, and nothing else.
+
+    ``asks`` is what is said where a deletion is confirmed; ``seen`` is what is compared then.
+    """
+
+    asks: ClassVar[str] = "Its log stays."
+    delete_confirmation_template = "admin/delete_seen.html"
+
+    def seen(self, obj: Any) -> str:
+        """Return in which version the page that asks shows a row; empty where any will do."""
+        return ""
+
+    def render_delete_form(self, request: HttpRequest, context: Any) -> Any:
+        """Ask in words of the model's own."""
+        told = {"asks": self.asks, "seen": self.seen(context["object"])}
+        return super().render_delete_form(request, {**context, **told})
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
         """Ask, or delete; what is refused leads back to the page that shows how it is now."""

@@ -103,6 +103,14 @@ class ScopedAdmin(Base):
         }
         return lookup in offered | self.lookups
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer the workspaces that who asks may see, and none that has ended."""
+        if db_field.name == "workspace":
+            rows, rights = Workspace.objects.filter(deleted_at=None), rights_of(request)
+            mine = rights.where(self.sees)
+            kwargs["queryset"] = rows if rights.operator else rows.filter(pk__in=mine)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Tell whether the model is in the menu."""
         return self._may(request, self.sees)

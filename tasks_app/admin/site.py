@@ -5,11 +5,12 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import InterfaceError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.template.response import TemplateResponse
 
 Page = Callable[..., HttpResponseBase]
 
@@ -31,9 +32,12 @@ class Site(admin.AdminSite):
             try:
                 _refuse_nul(request, kwargs)
                 answer: HttpResponseBase = inner(request, *args, **kwargs)
-                return answer
+                # Here and not later: what the page still asks the database may fail too.
+                return answer.render() if isinstance(answer, TemplateResponse) else answer
             except _Unstorable:
                 return self._told(request, 400, "Text must not contain NUL characters.")
+            except ValidationError:  # of a query: an id that is none
+                return self._told(request, 400, "What is named here is no id.")
             except PermissionDenied:
                 return self._told(request, 403, "Your role does not allow this.")
             except (OperationalError, InterfaceError, InternalError):

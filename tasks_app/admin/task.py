@@ -45,7 +45,6 @@ class TaskAdmin(RecordedAdmin):
     autocomplete_fields = ("workspace",)
     readonly_fields = TOLD
     actions = ("delete_tasks",)
-    delete_confirmation_template = "admin/delete_seen.html"
 
     def get_queryset(self, request: HttpRequest) -> Rows:
         """Return tasks with what the log last told of them."""
@@ -85,6 +84,10 @@ class TaskAdmin(RecordedAdmin):
             cause=cause_of(request),
             if_version=seen_of(request, str(obj.pk)),
         )
+
+    def seen(self, obj: Task) -> str:
+        """Return the version."""
+        return str(obj.version)
 
     @admin.action(description="Delete the selected tasks", permissions=["delete"])
     def delete_tasks(self, request: HttpRequest, rows: Rows) -> HttpResponse | None:

@@ -4,7 +4,11 @@ from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import (
+    AdminPasswordChangeForm,
+    AdminUserCreationForm,
+    UserChangeForm,
+)
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.http import HttpRequest
@@ -13,13 +17,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from tasks_app.access import Capability
-from tasks_app.actions.account import disable_user
+from tasks_app.actions.account import change_password, disable_user
 from tasks_app.actions.taken import refused_where_taken
 from tasks_app.admin.finding import beginning, by_address
 from tasks_app.admin.recorded import RefusableForm, RefusingAdmin
+from tasks_app.admin.seen import SeenForm, refuse_unseen
 from tasks_app.admin.site import site
 
-TAKEN: Final = ("user_email_once", "/email", "Another user has this address.")
+ADDRESS_TAKEN: Final = ("user_email_once", "/email", "Another user has this address.")
+NAME_TAKEN: Final = ("user_name_once", "/username", "Another user has this name.")
+FIELDS: Final = ("username", "first_name", "last_name", "email")
+FLAGS: Final = ("is_active", "is_staff", "is_superuser")
 
 
 class NewUserForm(RefusableForm, AdminUserCreationForm):  # type: ignore[type-arg]
@@ -30,12 +38,25 @@ class NewUserForm(RefusableForm, AdminUserCreationForm):  # type: ignore[type-ar
         fields = ("username", "email")
 
 
-class UserForm(RefusableForm, UserChangeForm):  # type: ignore[type-arg]
+class UserForm(SeenForm, UserChangeForm):  # type: ignore[type-arg]
     """Who it is, and whether they may enter."""
+
+    shows = (*FIELDS, *FLAGS)
 
     class Meta:
         model = User
-        fields = ("username", "first_name", "last_name", "email", "is_active", "is_staff")
+        fields = (*FIELDS, *FLAGS)
+
+
+class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    """Another password, or none: whichever, all logins end and streams with them."""
+
+    def save(self, commit: bool = True) -> User:
+        """Write the password alone."""
+        values, user = self.cleaned_data, self.user
+        password = values["password1"] if values["set_usable_password"] else None
+        change_password(user=user, password=password)
+        return user
 
 
 @admin.register(User, site=site)
@@ -44,6 +65,7 @@ class UserAdmin(RefusingAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     form = UserForm
     add_form = NewUserForm
+    change_password_form = PasswordForm
     to_workspace: ClassVar[str] = ""
     adds = changes = Capability.MANAGE_MEMBERS
     finders = (by_address("email"), beginning("username"))
@@ -54,8 +76,8 @@ class UserAdmin(RefusingAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "set_password")}),
-        ("Who", {"fields": ("first_name", "last_name", "email")}),
-        ("May enter", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Who", {"fields": ("first_name", "last_name", "email", "seen")}),
+        ("May enter", {"fields": FLAGS}),
         ("When", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = (
@@ -63,11 +85,27 @@ class UserAdmin(RefusingAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     )
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """Save it; who is disabled is out at once, streams and keys too. Raises Invalid."""
-        with refused_where_taken(*TAKEN), transaction.atomic():
-            super().save_model(request, obj, form, change)
-            if change and not obj.is_active:
-                disable_user(user_id=obj.pk)
+        """Save what was changed; who is disabled is out at once, streams and keys too.
+
+        Raises StaleVersion and Invalid.
+        """
+        with (
+            refused_where_taken(*ADDRESS_TAKEN),
+            refused_where_taken(*NAME_TAKEN),
+            transaction.atomic(),
+        ):
+            if change:
+                self._change(obj, form)
+            else:
+                super().save_model(request, obj, form, change)
+
+    def _change(self, obj: User, form: Any) -> None:
+        now = User.objects.select_for_update(no_key=True).get(pk=obj.pk)
+        refuse_unseen(now, form.shows, form.cleaned_data["seen"])
+        changed = form.changed_fields()
+        obj.save(update_fields=changed)
+        if "is_active" in changed and not obj.is_active:
+            disable_user(user_id=obj.pk)
 
     @admin.display(description="password")
     def set_password(self, user: User) -> SafeString:

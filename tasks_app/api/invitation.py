@@ -24,7 +24,8 @@ from tasks_app.exceptions import NotFound
 from tasks_app.models import Invitation, Role
 from tasks_app.queries.snapshot import snapshot_at_head
 
-OVER: Final = "It was used or revoked."
+OVER: Final = "It was used or revoked, or was sent too often."
+TOO_MANY: Final = "Too many are open, or the address has had too many this week."
 STATES: Final = ("open", "expired", "accepted", "revoked")
 
 
@@ -94,6 +95,7 @@ class InvitationView(WorkspaceView):
         request=InvitationSerializer,
         status=201,
         example={"email": "olga@example.org", "role": "member"},
+        conflict=TOO_MANY,
     )
     def create(self, request: Request) -> Response:
         """Invite an address: it is mailed a link that holds for seven days and is used once."""
@@ -122,7 +124,9 @@ class InvitationView(WorkspaceView):
 def invited(view: WorkspaceView, request: Request) -> Invitation:
     """Invite whom the body names."""
     fields = WHOLE.read_new(request.data)
-    return actions.invite(workspace_id=view.workspace_id, **fields, cause=view.cause)
+    by = view.principal.membership_id
+    at = view.workspace_id
+    return actions.invite(workspace_id=at, **fields, cause=view.cause, inviter_id=by)
 
 
 def told_invitation(invitation: Invitation) -> dict[str, Any]:

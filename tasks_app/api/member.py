@@ -11,7 +11,7 @@ from tasks_app.access import Capability
 from tasks_app.actions import member as actions
 from tasks_app.api import filters
 from tasks_app.api.fields import NOTHING, StrictSerializer, Word
-from tasks_app.api.invitation import InvitationSerializer, invited, told_invitation
+from tasks_app.api.invitation import TOO_MANY, InvitationSerializer, invited, told_invitation
 from tasks_app.api.pagination import Orderings, page
 from tasks_app.api.schema import documented, page_of
 from tasks_app.api.workspace_view import WorkspaceView, listed, shown
@@ -84,6 +84,7 @@ class MemberView(WorkspaceView):
         request=InvitationSerializer,
         status=202,
         example={"email": "olga@example.org", "role": "member"},
+        conflict=TOO_MANY,
     )
     def create(self, request: Request) -> Response:
         """Invite somebody: they are a member once they have used the link that is mailed."""

@@ -21,11 +21,12 @@ from tasks_app.events.people import workspace_snapshot
 from tasks_app.events.snapshot import moment
 from tasks_app.exceptions import NotFound
 from tasks_app.models import Membership, Role
+from tasks_app.models.workspace import SLUG_PATTERN, SLUG_RULE
 from tasks_app.queries.snapshot import snapshot_at_head
 
 SLUG: Final = RegexValidator(
-    actions.SLUG_PATTERN,
-    "1 to 50 of a-z, 0-9 and -, which stands neither first nor last.",
+    SLUG_PATTERN,
+    SLUG_RULE,
     "invalid_slug",
 )
 ORDERINGS: Final[Orderings] = {"created_at": "workspace__created_at", "name": "workspace__name"}
@@ -84,7 +85,7 @@ class WorkspacesView(WorkspaceView):
         """Open a workspace; whoever does so owns it."""
         fields = WHOLE.read_new(request.data)
         owner = User.objects.get(pk=user_id_of(request))
-        made = actions.open_workspace(**fields, owner=owner)
+        made = actions.open_workspace(**fields, owner=owner, cause=self.cause)
         member = Membership.objects.select_related("workspace").get(workspace=made, user=owner)
         location = request.build_absolute_uri(f"{request.path}{made.pk}/")
         return Response(told_workspace(member), status=201, headers={"Location": location})

@@ -31,10 +31,15 @@ TRIES: Final = 80  # about three days
 NEXT: Final = """
     UPDATE notice n SET tries = n.tries + 1,
         next_try_at = statement_timestamp() + make_interval(secs => %s)
-    FROM (SELECT id FROM notice WHERE ended_at IS NULL AND next_try_at <= statement_timestamp()
-          ORDER BY next_try_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) due
-    WHERE n.id = due.id RETURNING n.id
+    WHERE n.id = COALESCE(
+        (SELECT id FROM notice WHERE ended_at IS NULL AND kind = 'password_reset'
+         AND next_try_at <= statement_timestamp()
+         ORDER BY next_try_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
+        (SELECT id FROM notice WHERE ended_at IS NULL AND next_try_at <= statement_timestamp()
+         ORDER BY next_try_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED))
+    RETURNING n.id
 """
+"""A password that somebody waits for goes first, however many other mails some tenant has due."""
 DUE: Final = """
     SELECT EXISTS (SELECT 1 FROM notice
                    WHERE ended_at IS NULL AND next_try_at <= statement_timestamp())

@@ -37,6 +37,7 @@ class EventType(StrEnum):
     SCHEDULE_DELETED = "schedule_deleted"
     SCHEDULE_MISSED = "schedule_missed"
     SCHEDULE_FAILED = "schedule_failed"
+    WORKSPACE_CREATED = "workspace_created"
     WORKSPACE_CHANGED = "workspace_changed"
     WORKSPACE_DELETED = "workspace_deleted"
     MEMBER_ADDED = "member_added"

@@ -14,6 +14,7 @@ SQL = Path(__file__).parent / "sql" / "0010_people.sql"
 UNDO = """
 DROP TRIGGER workspace_has_owner ON membership;
 DROP FUNCTION aftercommit_workspace_has_owner();
+DROP INDEX user_name_once;
 DROP INDEX user_email_once;
 """
 
@@ -39,6 +40,13 @@ class Migration(migrations.Migration):
                 name="workspace_to_erase",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="workspace",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("slug__regex", "\\A[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\\Z")),
+                name="workspace_slug_stands_anywhere",
+            ),
+        ),
         migrations.CreateModel(
             name="Invitation",
             fields=[
@@ -46,6 +54,7 @@ class Migration(migrations.Migration):
                 ("email", models.EmailField(max_length=254)),
                 ("role", models.CharField(choices=[("viewer", "Viewer"), ("member", "Member"), ("admin", "Admin"), ("owner", "Owner")], default="member", max_length=10)),
                 ("invited_by", models.CharField(max_length=150)),
+                ("inviter_id", models.UUIDField(editable=False, null=True)),
                 ("issue", models.PositiveIntegerField(default=1)),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ("expires_at", models.DateTimeField()),
@@ -56,6 +65,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "db_table": "invitation",
+                "indexes": [
+                    models.Index(django.db.models.functions.text.Lower("email"), models.F("expires_at"), name="invitation_to_address"),
+                ],
                 "constraints": [
                     models.UniqueConstraint(
                         models.F("workspace"),
@@ -102,6 +114,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="notice",
             index=models.Index(django.db.models.functions.text.Lower("address"), models.F("created_at"), condition=models.Q(("kind", "password_reset")), name="notice_to_address"),
+        ),
+        migrations.AddIndex(
+            model_name="notice",
+            index=models.Index(fields=["next_try_at"], condition=models.Q(("ended_at__isnull", True), ("kind", "password_reset")), name="notice_due_first"),
         ),
         migrations.RunSQL(SQL.read_text(encoding="utf-8"), UNDO),
     ]

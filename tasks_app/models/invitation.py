@@ -27,6 +27,11 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         """Keep those neither used nor revoked; one that has expired may be sent again."""
         return self.filter(accepted_at=None, revoked_at=None)
 
+    def sent_lately(self, email: str) -> Self:
+        """Keep those that were mailed to an address within the last week, revoked ones too."""
+        lowered = self.alias(lowered=Lower("email")).filter(lowered=email.lower())
+        return lowered.filter(expires_at__gt=Now())
+
     def usable(self) -> Self:
         """Keep those by which somebody may join now."""
         return self.open().filter(expires_at__gt=Now(), workspace__deleted_at=None)
@@ -43,6 +48,8 @@ class Invitation(models.Model):
     email = models.EmailField()
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
     invited_by = models.CharField(max_length=150)
+    #: The membership of who invited: once that ends, or is no owner's, this does not hold.
+    inviter_id = models.UUIDField(null=True, editable=False)
     issue = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
@@ -56,6 +63,7 @@ class Invitation(models.Model):
 
     class Meta:
         db_table = "invitation"
+        indexes = [models.Index(Lower("email"), "expires_at", name="invitation_to_address")]
         constraints = [
             models.UniqueConstraint(
                 "workspace",
@@ -73,4 +81,4 @@ class Invitation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.email} to {self.workspace_id}"
+        return f"invitation {self.pk}"

@@ -46,6 +46,11 @@ class Notice(models.Model):
                 name="notice_due",
             ),
             models.Index(
+                fields=["next_try_at"],
+                condition=models.Q(ended_at__isnull=True, kind=NoticeKind.PASSWORD_RESET),
+                name="notice_due_first",
+            ),
+            models.Index(
                 Lower("address"),
                 "created_at",
                 condition=models.Q(kind=NoticeKind.PASSWORD_RESET),
@@ -54,4 +59,4 @@ class Notice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.destination_id or self.invitation_id or self.address}"
+        return f"{self.kind} {self.pk}"

@@ -1,11 +1,15 @@
 """A workspace is the tenant: everything belongs to exactly one, nothing is seen from another."""
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from django.db import models, transaction
 
 from tasks_app.models.ids import uuid7
+
+#: Python and PostgreSQL read it alike: it stands in addresses.
+SLUG_PATTERN: Final = r"\A[a-z0-9](?:[a-z0-9-]{0,48}[a-z0-9])?\Z"
+SLUG_RULE: Final = "1 to 50 of a-z, 0-9 and -, which stands neither first nor last."
 
 
 def new_epoch() -> str:
@@ -30,6 +34,11 @@ class Workspace(models.Model):
                 fields=["deleted_at"],
                 condition=models.Q(deleted_at__isnull=False),
                 name="workspace_to_erase",
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(slug__regex=SLUG_PATTERN), name="workspace_slug_stands_anywhere"
             ),
         ]
 

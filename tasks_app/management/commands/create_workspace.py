@@ -12,8 +12,10 @@ from django.core.validators import RegexValidator, validate_email
 from django.db import IntegrityError, transaction
 
 from tasks_app.actions.account import ask_for_password
-from tasks_app.actions.workspace import SLUG_PATTERN, open_workspace
+from tasks_app.actions.workspace import open_workspace
+from tasks_app.events.cause import system
 from tasks_app.exceptions import Invalid
+from tasks_app.models.workspace import SLUG_PATTERN
 
 
 class Command(BaseCommand):
@@ -42,7 +44,9 @@ class Command(BaseCommand):
         made = owner is None
         owner = owner or _made(given["owner"], given["email"])
         try:
-            workspace = open_workspace(slug=given["slug"], name=name, owner=owner)
+            workspace = open_workspace(
+                slug=given["slug"], name=name, owner=owner, cause=system("create_workspace")
+            )
         except Invalid as refusal:
             raise CommandError(" ".join(error.detail for error in refusal.errors)) from refusal
         told = {

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from tasks_app.actions.destination import change_destination, create_destination
 from tasks_app.actions.workspace import create_workspace
@@ -32,11 +33,18 @@ class Command(BaseCommand):
             )
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        self._set_aside(Workspace.objects.filter(slug=NAME, deleted_at__isnull=False))
         workspace = Workspace.objects.filter(slug=NAME).first() or self._workspace()
         self._key(workspace)
         for name, path in (("Echo", "/post"), ("Flaky", "/flaky/30")):
             self._destination(workspace, name, path)
         self.stdout.write(f"Workspace {NAME}: login {NAME}/{NAME}, key {settings.DEMO_API_KEY}")
+
+    def _set_aside(self, ended: QuerySet[Workspace]) -> None:
+        """Let one that was deleted, and is not erased yet, keep neither name nor key."""
+        for workspace in ended:
+            ApiKey.objects.filter(digest=digest(settings.DEMO_API_KEY)).delete()
+            ended.filter(pk=workspace.pk).update(slug=f"{NAME}-{workspace.pk.hex}")
 
     def _workspace(self) -> Workspace:
         user = User.objects.filter(username=NAME).first()
