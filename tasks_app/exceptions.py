@@ -12,6 +12,7 @@ Refusal
 │   ├── NotCancellable    409  not_cancellable
 │   ├── ReplayOver        409  replay_over
 │   ├── ImportOver        409  import_over
+│   ├── LimitReached      409  limit_reached
 │   ├── LastOwner         409  last_owner
 │   ├── InvitationOver    409  invitation_over
 │   ├── KeyInUse          409  idempotency_key_in_use
@@ -145,6 +146,12 @@ class KeyReused(Refusal):
     """This Idempotency-Key was used for another request within the last 24 hours."""
 
     code, status = "idempotency_key_reused", 422
+
+
+class LimitReached(Conflict):
+    """This workspace has as many of these as it may."""
+
+    code = "limit_reached"
 
 
 class LastOwner(Conflict):

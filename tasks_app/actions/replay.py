@@ -17,7 +17,7 @@ from tasks_app.events.catalogue import SUBSCRIBABLE
 from tasks_app.events.cause import Cause
 from tasks_app.events.progress import progress_event
 from tasks_app.events.record import lock_heads, record_event
-from tasks_app.exceptions import FieldError, Invalid, NotFound, ReplayOver
+from tasks_app.exceptions import FieldError, Invalid, LimitReached, NotFound, ReplayOver
 from tasks_app.models import Delivery, Destination, Event, Replay, ReplayState, WorkspaceHead
 from tasks_app.queries.kept import kept_from
 from tasks_app.queries.replay import LONGEST, Chosen, count_chosen, seq_at
@@ -26,6 +26,7 @@ COUNTING_SECONDS: Final = 2.0  # a replay whose total takes longer begins withou
 DRY_RUN_SECONDS: Final = 10.0  # a dry run that takes longer says how far it came
 CLOCK_SLACK: Final = timedelta(hours=1)  # the log's times may be out of order by less
 ERRORS_SHOWN: Final = 20
+OPEN_MAX: Final = 100  # of a workspace, waiting ones too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def create_replay(
 ) -> Replay:
     """Begin a replay; the sweep makes its deliveries, ``rate`` a second at most.
 
-    Raises NotFound, and Invalid where an id is unknown.
+    Raises NotFound, Invalid where an id is unknown or no longer kept, and LimitReached where 100 are under way.
     """
     replay, destination = _planned(workspace_id, destination_id, selection)
     chosen = _counted(replay, seconds=COUNTING_SECONDS)
@@ -59,6 +60,7 @@ def create_replay(
     replay.rate, replay.actor, replay.request_id = rate, cause.actor, cause.request_id
     with transaction.atomic():
         _keep_from(replay)
+        _refuse_one_more(workspace_id)
         replay.save(force_insert=True)
         record_event(progress_event(replay, destination, cause))
         replay.refresh_from_db()
@@ -134,10 +136,24 @@ def _planned(
 
 
 def _keep_from(replay: Replay) -> None:
-    """Leave out what retention has cut off meanwhile; with the head held it cuts off no more."""
+    """Leave out what retention has cut off meanwhile; with the head held it cuts off no more.
+
+    Raises Invalid where that was named.
+    """
     lock_heads([replay.workspace_id])
-    replay.from_seq = max(replay.from_seq, kept_from(replay.workspace_id))
+    floor = kept_from(replay.workspace_id)
+    if replay.events and min(replay.events) < floor:
+        raise _cut_off([""], floor)
+    replay.from_seq = max(replay.from_seq, floor)
     replay.cursor = replay.from_seq - 1
+
+
+def _refuse_one_more(workspace_id: uuid.UUID) -> None:
+    """Refuse the one that is too many; the head is held, so that of several none slips by."""
+    under_way = [ReplayState.RUNNING, ReplayState.WAITING]
+    if Replay.objects.in_workspace(workspace_id).filter(state__in=under_way).count() >= OPEN_MAX:
+        detail = f"A workspace has at most {OPEN_MAX} replays under way: cancel one, or wait."
+        raise LimitReached(detail)
 
 
 def _range(workspace_id: uuid.UUID, selection: Selection, head: int) -> tuple[int, int]:
@@ -147,8 +163,7 @@ def _range(workspace_id: uuid.UUID, selection: Selection, head: int) -> tuple[in
     """
     floor = kept_from(workspace_id)
     if selection.from_seq is not None and selection.from_seq < floor:
-        detail = f"The log is kept from seq {floor} on."
-        raise Invalid(errors=(FieldError("/from_seq", "no_longer_kept", detail),))
+        raise _cut_off(["/from_seq"], floor)
     first, last = selection.from_seq or floor, min(head, selection.to_seq or head)
     if selection.from_time is not None:
         at = seq_at(workspace_id, selection.from_time - CLOCK_SLACK, head=head)
@@ -163,12 +178,33 @@ def _named(destination: Destination, selection: Selection) -> list[int] | None:
     if selection.deliveries is not None:
         rows = Delivery.objects.filter(destination=destination, task_id__isnull=False)
         found = dict(rows.filter(pk__in=selection.deliveries).values_list("pk", "event_seq"))
-        return _all_found("deliveries", selection.deliveries, found)
+        return _all_there("deliveries", selection.deliveries, found, destination.workspace_id)
     if selection.events is not None:
         told = Event.objects.in_workspace(destination.workspace_id).filter(type__in=SUBSCRIBABLE)
         found = dict(told.filter(pk__in=selection.events).values_list("pk", "seq"))
-        return _all_found("events", selection.events, found)
+        return _all_there("events", selection.events, found, destination.workspace_id)
     return None
+
+
+def _cut_off(pointers: Sequence[str], floor: int) -> Invalid:
+    detail = f"The log is kept from seq {floor} on."
+    return Invalid(
+        errors=tuple(FieldError(one, "no_longer_kept", detail) for one in pointers[:ERRORS_SHOWN])
+    )
+
+
+def _all_there(
+    name: str,
+    wanted: Sequence[uuid.UUID],
+    found: Mapping[uuid.UUID, int],
+    workspace_id: uuid.UUID,
+) -> list[int]:
+    """Return the events' seqs. Raises Invalid where one is unknown, or is no longer kept."""
+    seqs, floor = _all_found(name, wanted, found), kept_from(workspace_id)
+    if seqs and seqs[0] < floor:
+        old = [number for number, pk in enumerate(wanted) if found[pk] < floor]
+        raise _cut_off([f"/{name}/{number}" for number in old], floor)
+    return seqs
 
 
 def _all_found(name: str, wanted: Sequence[uuid.UUID], found: Mapping[uuid.UUID, int]) -> list[int]:

@@ -18,7 +18,7 @@ from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.record import lock_heads, record_event
 from tasks_app.events.snapshot import moment
-from tasks_app.exceptions import FieldError, Invalid, NotFound, StaleVersion
+from tasks_app.exceptions import FieldError, Invalid, LimitReached, NotFound, StaleVersion
 from tasks_app.models import Schedule, ScheduleState
 from tasks_app.recurrence.calendar import Calendar, Occurrence, UnknownZone
 from tasks_app.recurrence.expression import BadExpression, parse
@@ -26,6 +26,7 @@ from tasks_app.recurrence.expression import BadExpression, parse
 Versions = int | Collection[int] | None
 #: Steps of what was due that a change waits for; what is more was missed, and is told.
 STEPS: Final = 10
+SCHEDULES_MAX: Final = 1000  # of a workspace, paused ones too
 TIMING: Final = frozenset({"cron", "time_zone"})
 
 _NAME_TAKEN: Final = ("schedule_name_once", "/name", "Another schedule has this name.")
@@ -61,7 +62,8 @@ def create_schedule(
 ) -> Schedule:
     """Create a schedule; its first task comes at its next time.
 
-    Raises Invalid where the name is taken, or the expression or the zone is none.
+    Raises Invalid where the name is taken, or the expression or the zone is none, and LimitReached
+    where there are 1,000 already.
     """
     schedule = Schedule(workspace_id=workspace_id, created_by=cause.name, **fields)
     calendar = calendar_of(cron=schedule.cron, time_zone=schedule.time_zone)
@@ -70,6 +72,7 @@ def create_schedule(
         schedule.created_at = schedule.updated_at = schedule.since = now
         _aim(schedule, calendar.after(now))
         schedule.save(force_insert=True)
+        _refuse_one_more(workspace_id)
         record_event(schedule_event(schedule, EventType.SCHEDULE_CREATED, cause))
     return schedule
 
@@ -142,6 +145,13 @@ def delete_schedule(
     schedule = _locked(workspace_id, schedule_id, if_version)
     Schedule.objects.filter(pk=schedule.pk).delete()
     record_event(schedule_event(schedule, EventType.SCHEDULE_DELETED, cause))
+
+
+def _refuse_one_more(workspace_id: uuid.UUID) -> None:
+    """Refuse the one that is too many; under the head, so that of several at once none slips by."""
+    lock_heads([workspace_id])
+    if Schedule.objects.in_workspace(workspace_id).count() > SCHEDULES_MAX:
+        raise LimitReached(f"A workspace has at most {SCHEDULES_MAX:,} schedules: delete one.")
 
 
 def _locked(workspace_id: uuid.UUID, schedule_id: uuid.UUID, versions: Versions) -> Schedule:

@@ -45,6 +45,20 @@ def test_a_replay_is_accepted_watched_and_found_again(api: Caller, there: str) -
     assert [e["replay"]["id"] for e in events if e["type"] == "replay_progress"] == [body["id"]]
 
 
+def test_a_workspace_has_so_many_replays_under_way_and_not_one_more(
+    api: Caller, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay, "OPEN_MAX", 2)
+    begin = f"destinations/{there}/replay/"
+    begun = [api.post(begin, {"from_seq": 1}).body["id"] for _ in range(2)]
+    refused = api.post(begin, {"from_seq": 1})
+    assert (refused.status, refused.body["type"]) == (409, "/problems/limit_reached")
+    assert api.post(begin, {"from_seq": 1, "dry_run": True}).status == 200
+    assert Replay.objects.count() == 2
+    api.post(f"replays/{begun[0]}/cancel/")
+    assert api.post(begin, {"from_seq": 1}).status == 202
+
+
 def test_a_dry_run_answers_at_once_and_leaves_nothing(api: Caller, there: str) -> None:
     answer = api.post(f"destinations/{there}/replay/", {"states": ["succeeded"], "dry_run": True})
     told = {"dry_run": True, "total": 3, "skipped": 0, "complete": True, "counted_to": 4}

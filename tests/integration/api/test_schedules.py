@@ -5,11 +5,16 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db import transaction
 
+from tasks_app.actions import schedule as actions
+from tasks_app.actions.schedule import create_schedule
 from tasks_app.models import Schedule, Workspace
 from tasks_app.recurring import make_scheduled
 from tests.support.callers import Answer, Caller
+from tests.support.factories import cause
 from tests.support.schedules import SELDOM, came
+from tests.support.threads import DEADLINE, backend_pid, in_thread, until, until_blocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WEEKLY = {
@@ -53,6 +58,34 @@ def test_a_schedule_is_made_shown_and_found_again(api: Caller) -> None:
     assert api.get("schedules/?state=paused").body["results"] == []
     (event,) = api.get("events/").body["results"]
     assert (event["type"], event["schedule"]["name"]) == ("schedule_created", "Weekly report")
+
+
+def test_a_workspace_has_so_many_schedules_and_not_one_more(
+    api: Caller, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "SCHEDULES_MAX", 2)
+    (one, two, three) = ({**WEEKLY, "name": name} for name in ("one", "two", "three"))
+    first = api.post("schedules/", one)
+    with transaction.atomic():  # another has the last place, and has not said so yet
+        create_schedule(
+            workspace_id=workspace.pk,
+            fields={**WEEKLY, "name": "two"},
+            cause=cause(),
+        )
+        pids: list[int] = []
+
+        def ask() -> Answer:
+            pids.append(backend_pid())
+            return api.post("schedules/", three)
+
+        waiting = in_thread(ask)
+        until(lambda: bool(pids), "it has a connection")
+        until_blocked(pids[0])
+    assert code(waiting.result(DEADLINE)) == (409, "limit_reached")
+    assert code(api.post("schedules/", two)) == (400, "invalid")  # the name is taken
+    assert Schedule.objects.count() == 2
+    api.delete(f"schedules/{first.body['id']}/")
+    assert api.post("schedules/", three).status == 201
 
 
 def test_a_preview_shows_when_it_would_come_and_makes_nothing(api: Caller) -> None:
