@@ -2,17 +2,22 @@
 
 Django reads a whole body before it looks at anything; a file of 100 MiB from nobody we know would
 lie on our disk first. Here the view asks for each piece itself, from its thread, and the loop waits
-for the client, so a slow one is slow for itself alone.
+for the client, so a slow one is slow for itself alone: meanwhile its seat is another's.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
 
 from django.http import UnreadablePostError
 from rest_framework.request import Request
 
 BODY: Final = "aftercommit.body"  # in scope["extensions"]
+SEAT: Final = "aftercommit.seat"  # likewise
+AT_HAND: Final = 0.05  # seconds that a piece may take without its reader leaving the seat
+AT_A_STRETCH: Final = 1.0  # seconds after which the reader leaves it for others in any case
 STALL: Final = 60.0  # seconds for the next piece
 DROPPING: Final = 60.0  # seconds for the rest of a body that nobody wants
 
@@ -20,6 +25,16 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Leavable(Protocol):
+    """A seat (seats.py), as far as a reader knows it."""
+
+    def held_for(self) -> float:
+        """Return for how many seconds it has been held."""
+
+    def left(self) -> AbstractContextManager[None]:
+        """Leave it meanwhile."""
 
 
 class Arriving:
@@ -30,12 +45,14 @@ class Arriving:
         self._loop = asyncio.get_running_loop()
         self._ended, self._gone, self._told = asyncio.Event(), False, False
 
-    def read(self) -> bytes:
+    def read(self, seat: Leavable | None = None) -> bytes:
         """Return the next piece, nothing at the end. For a thread that is not the loop's.
 
+        The seat is left while there is nothing to read, and now and then even so.
         Raises UnreadablePostError where the client has gone, or sends nothing for STALL seconds.
         """
-        piece = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+        coming = asyncio.run_coroutine_threadsafe(self._next(), self._loop)
+        piece = coming.result() if seat is None else _patient(coming, seat)
         if self._gone:
             raise UnreadablePostError("The body ended early.")
         return piece
@@ -74,22 +91,38 @@ class Arriving:
         return {"type": "http.disconnect"}
 
 
-def with_arriving_uploads(application: Application, *, path: str) -> Application:
-    """Wrap Django: what is sent to this path arrives while its view runs."""
+def _patient(coming: "Future[bytes]", seat: Leavable) -> bytes:
+    """Return what comes, and leave the seat where that takes long or it was held for long."""
+    try:
+        return coming.result(0 if seat.held_for() > AT_A_STRETCH else AT_HAND)
+    except TimeoutError:
+        with seat.left():
+            return coming.result()
+
+
+def with_arriving_uploads(
+    application: Application, *, path: str, otherwise: Application
+) -> Application:
+    """Wrap Django: what is sent to this path arrives while its view runs.
+
+    Its answer, which is short, is sent once Django is done with the request: whoever goes on
+    sending what nobody wants keeps nothing of Django's busy.
+    """
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] != path:
-            await application(scope, receive, send)
+            await otherwise(scope, receive, send)
             return
-        body = Arriving(receive)
+        body, answer = Arriving(receive), list[Any]()
 
-        async def answer(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                await body.drop()
-            await send(message)
+        async def keep(message: Any) -> None:
+            answer.append(message)
 
         extensions = {**(scope.get("extensions") or {}), BODY: body}
-        await application({**scope, "extensions": extensions}, body.receive, answer)
+        await application({**scope, "extensions": extensions}, body.receive, keep)
+        await body.drop()
+        for message in answer:
+            await send(message)
 
     return wrapped
 
@@ -99,8 +132,9 @@ class Body:
 
     def __init__(self, request: Request) -> None:
         given = request._request
-        scope = getattr(given, "scope", {})
-        self._arriving: Arriving | None = (scope.get("extensions") or {}).get(BODY)
+        extensions = getattr(given, "scope", {}).get("extensions") or {}
+        self._arriving: Arriving | None = extensions.get(BODY)
+        self._seat: Leavable | None = extensions.get(SEAT)
         self._given, self._rest = given, b""
         self._missing = int(given.META.get("CONTENT_LENGTH") or 0)
 
@@ -115,7 +149,7 @@ class Body:
         return data
 
     def _next(self, size: int) -> bytes:
-        data = self._arriving.read() if self._arriving else self._given.read(size)
+        data = self._arriving.read(self._seat) if self._arriving else self._given.read(size)
         self._missing -= len(data)
         if not data and self._missing > 0:
             raise UnreadablePostError("The body ended early.")

@@ -13,7 +13,6 @@ from typing import Any, Final, cast
 
 from channels.db import database_sync_to_async
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connection
 from django.db.models import Q
 from django.http import StreamingHttpResponse
 from django.utils import timezone
@@ -76,8 +75,6 @@ class ExportView(WorkspaceView):
         place = take_place(self.workspace_id)
         pages = begin(self.workspace_id, kept)
         is_async = isinstance(request._request, ASGIRequest)
-        if is_async and not connection.in_atomic_block:
-            connection.close()  # nobody keeps one while a client reads
         if request.method == "HEAD":
             place.leave()
             body: Any = []

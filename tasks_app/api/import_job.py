@@ -5,8 +5,6 @@ from functools import partial
 from typing import Any, Final, cast
 from uuid import UUID
 
-from django.core.handlers.asgi import ASGIRequest
-from django.db import connection
 from django.http import HttpRequest, QueryDict
 from django.http.response import HttpResponseBase
 from django.utils.datastructures import MultiValueDict
@@ -154,16 +152,12 @@ class ImportView(WorkspaceView):
         row is a new task. Rows with something wrong are listed, the others go on.
         """
         key, given = idempotency_key(request), asked_of(request)
+        upload = Upload(workspace_id=self.workspace_id, cause=self.cause)
         try:
-            upload = Upload(workspace_id=self.workspace_id, cause=self.cause)
-            try:
-                receive(request, given, upload)
-                return self._begin_once(request, key, given, upload)
-            finally:
-                upload.drop()  # only what nothing has begun with
+            receive(request, given, upload)
+            return self._begin_once(request, key, given, upload)
         finally:
-            if isinstance(request._request, ASGIRequest) and not connection.in_atomic_block:
-                connection.close()  # its thread ends with the request
+            upload.drop()  # only what nothing has begun with
 
     @documented("imports_list", ImportPage, parameters=filters.parameters(FILTERS))
     def list(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ from realtime.close_codes import GOING_AWAY
 from tests.support.servers import throw_away_folder
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "Caddyfile"
+FOLLOWED = "/api/v1/events/stream"
 
 
 class Upstream(BaseHTTPRequestHandler):
@@ -46,7 +48,8 @@ class Upstream(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.asked.append(self.path)
-        self._answer(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        length = self.headers.get("Content-Length")  # without one: until the proxy cuts it
+        self._answer(self.rfile.read(int(length) if length else -1))
 
     def _answer(self, body: bytes) -> None:
         text = json.dumps(
@@ -102,7 +105,7 @@ class Proxy:
         method: str,
         path: str,
         *,
-        body: bytes | None = None,
+        body: bytes | Iterator[bytes] | None = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[int, dict[str, str], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -195,32 +198,45 @@ def test_a_body_of_up_to_one_mebibyte_arrives_whole(proxy: Proxy, size: int) -> 
     assert (status, json.loads(body)["size"]) == (200, size)
 
 
-@pytest.mark.parametrize("size", [1024 * 1024 + 1, 3_000_000])
-def test_a_larger_body_is_a_problem_of_its_own(proxy: Proxy, size: int) -> None:
-    with upstream(proxy.api, handler("api")):
-        status, headers, body = proxy.ask(
-            "POST", "/api/v1/tasks/", body=b"x" * size, headers={"X-Request-ID": "mine-413"}
+@pytest.mark.parametrize("path", ["/api/v1/tasks/", "/api/v1/tasks/export/", "/stream/x"])
+@pytest.mark.parametrize(
+    ("size", "chunked"), [(1024 * 1024 + 1, False), (3_000_000, False), (1024 * 1024 + 1, True)]
+)
+def test_a_larger_body_is_a_problem_of_its_own(
+    proxy: Proxy, path: str, size: int, chunked: bool
+) -> None:
+    body = iter((b"x" * size,)) if chunked else b"x" * size
+    api, stream = upstream(proxy.api, handler("api")), upstream(proxy.stream, handler("stream"))
+    with api, stream:
+        status, headers, answer = proxy.ask(
+            "POST", path, body=body, headers={"X-Request-ID": "mine-413"}
         )
     assert status == 413
     assert headers["content-type"] == "application/problem+json"
     assert headers["x-request-id"] == "mine-413"
-    problem = json.loads(body)
+    problem = json.loads(answer)
     assert (problem["status"], problem["type"]) == (413, "/problems/too_large")
     assert problem["instance"].startswith("urn:uuid:")
 
 
 @pytest.mark.parametrize("offered", ["", "a b", "a" * 65, '"'])
 def test_a_request_id_that_is_not_sane_is_replaced(proxy: Proxy, offered: str) -> None:
-    _, headers, _ = proxy.ask("GET", "/api/v1/tasks/", headers={"X-Request-ID": offered})
+    """In what the proxy says itself, as here of a body that is far too large."""
+    asked = {"X-Request-ID": offered, "Content-Length": "99999999999"}
+    status, headers, _ = proxy.ask("POST", "/api/v1/tasks/", headers=asked)
+    assert status == 413
     assert headers["x-request-id"] not in {"", offered}
 
 
-def test_a_huge_body_is_refused_before_it_is_read(proxy: Proxy) -> None:
-    kind = handler("api")
-    with upstream(proxy.api, kind), socket.create_connection(("127.0.0.1", proxy.port)) as client:
-        client.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n")
+@pytest.mark.parametrize("path", ["/", "/stream/x", "/api/v1/tasks/export/", "/api/v1/imports/"])
+def test_a_huge_body_is_refused_before_it_is_read(proxy: Proxy, path: str) -> None:
+    api, stream = handler("api"), handler("stream")
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n"
+    client = socket.create_connection(("127.0.0.1", proxy.port))
+    with upstream(proxy.api, api), upstream(proxy.stream, stream), client:
+        client.sendall(head.encode())
         assert client.recv(100).startswith(b"HTTP/1.1 413 ")
-    assert kind.asked == []
+    assert [api.asked, stream.asked] == [[], []]
 
 
 def test_chunks_that_are_none_are_the_client_s_fault(proxy: Proxy) -> None:
@@ -269,19 +285,35 @@ def test_a_process_that_is_being_started_again_is_waited_for(proxy: Proxy, metho
     assert kind.asked == ["/api/v1/tasks/"]
 
 
-def test_a_process_that_stays_away_is_a_problem_that_says_when_to_try_again(proxy: Proxy) -> None:
-    status, headers, body = proxy.ask("GET", "/api/v1/tasks/")
-    assert status in {502, 503}
-    assert headers["content-type"] == "application/problem+json"
-    assert int(headers["retry-after"]) >= 1
-    assert headers["x-request-id"]
-    assert json.loads(body)["status"] == status
+@pytest.fixture(scope="module")
+def of_nobody(proxy: Proxy) -> dict[str, tuple[int, dict[str, str], bytes]]:
+    """Ask at once for what nobody serves: the proxy waits 5 s for each."""
+    source = {"Accept": "text/event-stream"}
+    with ThreadPoolExecutor(3) as pool:
+        asked = {
+            "api": pool.submit(proxy.ask, "GET", "/api/v1/tasks/"),
+            "stream": pool.submit(proxy.ask, "GET", FOLLOWED),
+            "event source": pool.submit(proxy.ask, "GET", FOLLOWED, headers=source),
+        }
+    return {name: future.result() for name, future in asked.items()}
 
 
-def test_an_event_source_is_told_to_come_back_to_a_stream_that_stays_away(proxy: Proxy) -> None:
+def test_a_process_that_stays_away_is_a_problem_that_says_when_to_try_again(
+    of_nobody: dict[str, tuple[int, dict[str, str], bytes]],
+) -> None:
+    for status, headers, body in (of_nobody["api"], of_nobody["stream"]):
+        assert status in {502, 503}
+        assert headers["content-type"] == "application/problem+json"
+        assert int(headers["retry-after"]) >= 1
+        assert headers["x-request-id"]
+        assert json.loads(body)["status"] == status
+
+
+def test_an_event_source_is_told_to_come_back_to_a_stream_that_stays_away(
+    of_nobody: dict[str, tuple[int, dict[str, str], bytes]],
+) -> None:
     """A browser's EventSource gives up for good on any status but 200."""
-    path = "/api/v1/events/stream"
-    status, headers, body = proxy.ask("GET", path, headers={"Accept": "text/event-stream"})
+    status, headers, body = of_nobody["event source"]
     assert (status, headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     retry, bye = body.decode().strip().split("\n\n")
     assert retry.startswith("retry: ")
@@ -289,7 +321,6 @@ def test_an_event_source_is_told_to_come_back_to_a_stream_that_stays_away(proxy:
     assert name == "event: bye"
     told = json.loads(data.removeprefix("data: "))
     assert told == {"type": "bye", "code": GOING_AWAY.code, "reason": GOING_AWAY.reason}
-    assert proxy.ask("GET", path)[0] in {502, 503}
 
 
 def test_a_request_that_broke_off_is_not_sent_twice(proxy: Proxy) -> None:

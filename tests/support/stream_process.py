@@ -87,6 +87,20 @@ class StreamProcess:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
 
+    def connections(self) -> int:
+        """Return how many connections this process has to PostgreSQL, by its own sockets."""
+        port = f"{int(connection.settings_dict['PORT']):04X}"
+        inodes = {
+            link.readlink().name
+            for link in Path(f"/proc/{self.pid}/fd").iterdir()
+            if link.is_symlink()
+        }
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        return sum(
+            line.split()[2].endswith(f":{port}") and f"socket:[{line.split()[9]}]" in inodes
+            for line in lines
+        )
+
     def _is_ready(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:

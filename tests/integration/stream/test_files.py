@@ -11,6 +11,8 @@ import httpx
 import pytest
 from django.db import connection, transaction
 
+from realtime.database import THREADS
+from tasks_app.api.export import THREADS as READERS
 from tasks_app.models import ImportChunk, ImportJob
 from tests.support.many_tasks import make_tasks
 from tests.support.stream_client import bearer
@@ -21,20 +23,12 @@ from tests.support.threads import in_thread, until
 pytestmark = pytest.mark.django_db(transaction=True)
 EXPORT = "/api/v1/tasks/export/?format=ndjson"
 MIB = 2**20
+LASTING = THREADS + READERS  # connections of lasting threads
 
 
 @pytest.fixture
 def writer(transactional_db: None) -> Member:
     return new_member(scope="write")
-
-
-def connections_of_stream() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE application_name = 'stream' AND datname = current_database()"
-        )
-        return int(cursor.fetchone()[0])
 
 
 def asking(stream: StreamProcess, member: Member, path: str = EXPORT) -> socket.socket:
@@ -63,7 +57,7 @@ def test_slow_clients_cost_no_memory_no_connection_and_nobody_s_time(
 ) -> None:
     make_tasks(member.workspace, 12_000, size=1500)  # 22 MB as NDJSON
     httpx.get(stream.url + EXPORT, headers=bearer(member.key), timeout=30)  # what loads once
-    before, held = stream.resident(), connections_of_stream()
+    before, held = stream.resident(), stream.connections()
     slow = [asking(stream, member) for _ in range(4)]
     until(lambda: all(client.recv(1, socket.MSG_PEEK) for client in slow), "answers have begun")
     refused = httpx.get(stream.url + EXPORT, headers=bearer(member.key))
@@ -71,7 +65,7 @@ def test_slow_clients_cost_no_memory_no_connection_and_nobody_s_time(
     assert stream.ready()[0] == 200
     time.sleep(0.5)  # let them take what they may; nothing is waited for
     assert stream.resident() - before < 44 * MIB  # 88 MB are asked for
-    assert connections_of_stream() <= held + 2  # two threads read for all exports
+    assert stream.connections() <= held + 2  # two threads read for all exports
     numbers = [
         json.loads(line)["number"] for line in dechunked(rest_of(slow[0])) if line.startswith(b"{")
     ]
@@ -185,7 +179,7 @@ def test_a_file_is_kept_as_it_comes_in_and_memory_holds_a_part_of_it(
     assert stream.resident() - before < 20 * MIB
     job = ImportJob.objects.get()
     assert (job.state, job.size) == ("running", 6 + 40 * MIB)
-    assert connections_of_stream() <= 8
+    assert stream.connections() <= LASTING
 
 
 def test_what_breaks_off_leaves_nothing(streams: dict[str, StreamProcess], writer: Member) -> None:

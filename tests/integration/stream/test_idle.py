@@ -4,10 +4,10 @@ import contextlib
 from pathlib import Path
 
 import httpx
-from django.db import connection
 from websockets.sync.client import ClientConnection
 
 from realtime.database import THREADS
+from tasks_app.api.export import THREADS as READERS
 from tests.integration.stream.conftest import CORS_PAGE
 from tests.support.stream_client import bearer, events_from, next_frame, socket_to
 from tests.support.stream_process import StreamProcess, running_stream
@@ -36,24 +36,9 @@ def test_idle_followers_hold_neither_connections_nor_threads(
         for socket in sockets:
             next_frame(socket)
         assert threads_of(stream) <= before + THREADS + 1
-        assert pooled(stream) <= THREADS + 1
+        assert stream.connections() <= THREADS + READERS + 1
         write(member.workspace.pk)
         assert {next_frame(socket)["seq"] for socket in sockets} == {1}
-
-
-def pooled(stream: StreamProcess) -> int:
-    """Return how many connections this process has to PostgreSQL, by its own sockets."""
-    port = f"{int(connection.settings_dict['PORT']):04X}"
-    inodes = {
-        link.readlink().name
-        for link in Path(f"/proc/{stream.pid}/fd").iterdir()
-        if link.is_symlink()
-    }
-    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return sum(
-        line.split()[2].endswith(f":{port}") and f"socket:[{line.split()[9]}]" in inodes
-        for line in lines
-    )
 
 
 def test_readiness_tells_of_database_subscription_and_drain(
