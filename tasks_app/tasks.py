@@ -1,5 +1,7 @@
 """Celery's entry points. A message is a doorbell and carries no cargo."""
 
+from typing import Final
+
 from celery import shared_task
 
 from tasks_app.delivery import lifecycle
@@ -14,6 +16,7 @@ __all__ = ["drain", "lifecycle", "run_imports", "run_schedules", "sweep"]
 _rest = Rest(0.5)  # seconds; beat rings every one
 _schedules_rest = Rest(0.5)
 _imports_rest = Rest(0.5)
+STUCK: Final = 120  # seconds of one ring, which takes one: a row keeps a child busy for ever
 
 
 @shared_task(name=wire.DRAIN_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
@@ -29,7 +32,7 @@ def sweep() -> None:
         sweep_now()
 
 
-@shared_task(name=wire.IMPORTS_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(name=wire.IMPORTS_TASK, ignore_result=True, time_limit=STUCK)  # type: ignore[untyped-decorator]
 def run_imports() -> None:
     """Take rows of the files that have come in."""
     if _imports_rest.is_over():

@@ -1,18 +1,24 @@
 """A file cut into records, each with where it ends, so that reading can go on there.
 
-Memory is bounded whatever the file holds: a line of 10 MB, or a quote that nobody closes, is a
-record that can't be taken, and the next one begins on the line after.
+Memory is bounded whatever the file holds: a line of 10 MB is a record that can't be taken, and the
+next one begins on the line after. Every byte is read once: a quote that stays open at the end of
+its line, and is never closed as it should be, ends the file there. What follows might be text or
+rows, and nobody can tell which.
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 MAX_RECORD: Final = 1024 * 1024  # bytes; as much as the body of a request
 TOO_LARGE: Final = "row_too_large", f"A row has at most {MAX_RECORD} bytes."
-UNCLOSED: Final = "malformed_row", "A quote is opened here and not closed within 1 MiB."
+UNCLOSED: Final = (
+    "unclosed_quote",
+    "A quote opened here spans lines and is not closed within 1 MiB, or not at a cell's end.",
+)
+
+csv.field_size_limit(MAX_RECORD)  # of the process: a long cell is for the rules of the API to judge
 
 Content = list[str] | bytes
 
@@ -21,13 +27,15 @@ Content = list[str] | bytes
 class Record:
     """Cells (CSV) or a line (NDJSON); or ``wrong``, a code and a sentence, instead.
 
-    ``size`` and ``lines`` say how much of the file it takes up. A blank one is no row.
+    ``size`` and ``lines`` say how much of the file it takes up. A blank one is no row. After one
+    that is ``lost``, nothing can be read.
     """
 
     content: Content
     size: int
     lines: int
     wrong: tuple[str, str] | None = None
+    lost: bool = False
 
     @property
     def is_blank(self) -> bool:
@@ -44,7 +52,7 @@ class _Line:
 
 
 class _Refused(Exception):
-    """This record can't be read."""
+    """This record is too long."""
 
 
 def ndjson_records(pieces: Iterator[bytes]) -> Iterator[Record]:
@@ -56,15 +64,17 @@ def ndjson_records(pieces: Iterator[bytes]) -> Iterator[Record]:
 
 
 def csv_records(pieces: Iterator[bytes], *, delimiter: str) -> Iterator[Record]:
-    """Yield the records of a CSV file (RFC 4180), which may span lines."""
+    """Yield the records of a CSV file (RFC 4180), which may span lines; a lost one is the last."""
     lines = _lines(pieces)
     while True:
         taken: list[_Line] = []
         try:
             cells = next(csv.reader(_texts(lines, taken), delimiter=delimiter, strict=True), None)
         except (_Refused, csv.Error) as error:
-            lines = chain(taken[1:], lines)
-            yield Record(content=[], size=taken[0].size, lines=1, wrong=_why(error))
+            record = _refused(error, taken)
+            yield record
+            if record.lost:
+                return
             continue
         if cells is None:
             return
@@ -72,11 +82,15 @@ def csv_records(pieces: Iterator[bytes], *, delimiter: str) -> Iterator[Record]:
         yield Record(content=cells if any(cells) else [], size=size, lines=len(taken))
 
 
-def _why(error: Exception) -> tuple[str, str]:
-    if isinstance(error, _Refused):
-        code, detail = error.args
-        return code, detail
-    return "malformed_row", f"This is not CSV as RFC 4180 has it: {error}."
+def _refused(error: Exception, taken: Sequence[_Line]) -> Record:
+    """Return what can't be read: a line; or, where a quote spans lines, all from here on."""
+    size, lines = sum(line.size for line in taken), len(taken)
+    if lines > 1:
+        return Record(content=[], size=size, lines=lines, wrong=UNCLOSED, lost=True)
+    wrong = TOO_LARGE
+    if isinstance(error, csv.Error):
+        wrong = "malformed_row", f"This is not CSV as RFC 4180 has it: {error}."
+    return Record(content=[], size=size, lines=lines, wrong=wrong)
 
 
 def _texts(lines: Iterator[_Line], taken: list[_Line]) -> Iterator[str]:
@@ -85,10 +99,8 @@ def _texts(lines: Iterator[_Line], taken: list[_Line]) -> Iterator[str]:
     for line in lines:
         taken.append(line)
         size += line.size
-        if line.data is None:
-            raise _Refused(*TOO_LARGE)
-        if size > MAX_RECORD:
-            raise _Refused(*UNCLOSED)
+        if line.data is None or size > MAX_RECORD:
+            raise _Refused
         yield line.data.decode()
 
 

@@ -1,7 +1,8 @@
 """A step of an import: one transaction that takes some rows and moves the import on.
 
 A step that is killed has not happened, and the next one does the same: no row is lost and none is
-taken twice. First the rows are counted, by the same reading, then they are taken.
+taken twice. First the rows are counted, by the same reading, then they are taken. A file that can't
+be read to its end is found out by the counting, before anything is taken.
 
 Locks: the import's row, then those of the tasks, then the head, shortly.
 """
@@ -29,6 +30,7 @@ from tasks_app.models import ImportFault, ImportFormat, ImportJob, ImportState
 STEP: Final = 100  # rows in one transaction: what a live change may have to wait for
 STEP_BYTES: Final = 2 * 1024 * 1024
 COUNTING_SECONDS: Final = 0.25
+READING_SECONDS: Final = 1.0  # of one transaction; others wait for what it holds
 FAULTS_KEPT: Final = 1000
 TELL_EVERY: Final = 1.0  # seconds
 PATIENCE: Final = "250"  # milliseconds; for whoever holds a row or the head
@@ -64,11 +66,21 @@ def _count(job: ImportJob) -> None:
     """Count rows for a while; at the end of the file begin anew, now to take them."""
     ends = time.monotonic() + COUNTING_SECONDS
     for record in records(job):
+        if record.lost:
+            _lose(job, record)
+            return
         _pass(job, record)
         if time.monotonic() > ends:
             return
     job.total, job.row = job.row, 0
     job.offset, job.line = job.start, job.start_line
+
+
+def _lose(job: ImportJob, record: Record) -> None:
+    """End an import whose file can't be told apart into rows from here on."""
+    code, detail = record.wrong or ("", "")
+    job.faults.create(row=job.row + 1, line=job.line + 1, code=code, detail=detail)
+    job.state, job.reason, job.ended_at = ImportState.FAILED, code, _now(job)
 
 
 def _pass(job: ImportJob, record: Record) -> None:
@@ -99,11 +111,12 @@ def _next(job: ImportJob) -> list[tuple[tuple[int, int], Record]]:
     """Return the next records, each with the number and the line that it has as a row."""
     found: list[tuple[tuple[int, int], Record]] = []
     number, line, size = job.row, job.line, 0
+    ends = time.monotonic() + READING_SECONDS
     for record in islice(records(job), STEP):
         number += not record.is_blank
         found.append(((number, line + 1), record))
         line, size = line + record.lines, size + record.size
-        if size > STEP_BYTES:
+        if size > STEP_BYTES or time.monotonic() > ends:
             break
     return found
 

@@ -2,6 +2,9 @@
 
 A slice is short, because the children of a worker also sweep and deliver. Imports of all workspaces
 take turns, and one that is held up, or whose steps go wrong, keeps no other from its own.
+
+A step is counted before it runs, in a transaction of its own, because what goes wrong may be the
+end of the process: a row that exhausts its memory leaves nobody to count it afterwards.
 """
 
 import logging
@@ -24,7 +27,7 @@ from tasks_app.models import ImportJob, ImportState
 logger = logging.getLogger(__name__)
 
 SLICE: Final = 1.0  # seconds of one ring
-TROUBLES: Final = 5  # steps in a row; then it is ours to look into, not to try for ever
+TROUBLES: Final = 5  # steps in a row without an end; then it is ours to look into
 
 
 def import_some() -> int:
@@ -49,16 +52,16 @@ def _walking() -> list[uuid.UUID]:
 def _isolated(job_id: uuid.UUID) -> bool:
     """Take a step; what goes wrong in one import is logged and stops no other."""
     try:
-        return advance(job_id)
+        return _begin(job_id) and advance(job_id)
     except Exception as error:
         if is_away(error):
             raise
-        if _was_overtaken(error):
-            return True
-        if not is_held_up(error):
+        overtaken = _was_overtaken(error)
+        if overtaken or is_held_up(error):
+            _forgive(job_id)
+        else:
             logger.exception("import_step_failed", extra={"import": str(job_id)})
-            _give_up_some_time(job_id)
-        return False
+        return overtaken
 
 
 def _was_overtaken(error: Exception) -> bool:
@@ -67,16 +70,31 @@ def _was_overtaken(error: Exception) -> bool:
 
 
 @transaction.atomic
-def _give_up_some_time(job_id: uuid.UUID) -> None:
-    """Count what went wrong; an import whose every step does ends as failed, and says so."""
-    rows = ImportJob.objects.filter(pk=job_id, state=ImportState.RUNNING)
-    job = rows.select_for_update(no_key=True, skip_locked=True).first()
+def _begin(job_id: uuid.UUID) -> bool:
+    """Count a step that is about to run, of which its end takes the count back.
+
+    An import whose every step goes wrong, or ends its process, ends as failed and says so.
+    """
+    rows = ImportJob.objects.under_way().filter(pk=job_id)
+    job = rows.select_for_update(no_key=True, skip_locked=True, of=("self",)).first()
     if job is None:
-        return
-    job.trouble += 1
-    if job.trouble >= TROUBLES:
-        job.state, job.reason, job.ended_at = ImportState.FAILED, "internal", Now()
+        return False
+    if job.trouble < TROUBLES:
+        job.trouble += 1
+        job.save(update_fields=["trouble"])
+        return True
+    job.state, job.reason, job.ended_at = ImportState.FAILED, "internal", Now()
     job.save()
-    if job.state == ImportState.FAILED:
-        job.refresh_from_db()
-        record_event(import_progress(job, import_cause(job)))
+    job.refresh_from_db()
+    record_event(import_progress(job, import_cause(job)))
+    return False
+
+
+@transaction.atomic
+def _forgive(job_id: uuid.UUID) -> None:
+    """Take back what was counted: the step was only held up. Whoever is at it does so too."""
+    rows = ImportJob.objects.filter(pk=job_id, trouble__gt=0)
+    job = rows.select_for_update(no_key=True, skip_locked=True).first()
+    if job is not None:
+        job.trouble = 0
+        job.save(update_fields=["trouble"])

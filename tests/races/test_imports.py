@@ -1,11 +1,12 @@
 """Imports beside others: the same external id at once, heads and rows that somebody holds."""
 
+import contextlib
 import threading
 import uuid
 from functools import partial
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from tasks_app.actions.task import create_task, update_task
 from tasks_app.delivery.rest import Rest
@@ -127,12 +128,55 @@ def test_a_step_that_always_fails_ends_the_import_and_says_so(
         return real(job_id)
 
     monkeypatch.setattr(walk, "advance", broken)
-    for _ in range(walk.TROUBLES):
+    for _ in range(walk.TROUBLES + 1):
         walk.import_some()
     job.refresh_from_db()
     other.refresh_from_db()
     assert (job.state, job.reason, other.state) == ("failed", "internal", "done")
     assert factories.log(workspace)[-1].data["import"]["state"] == "failed"
+
+
+class Killed(BaseException):
+    """The end of a process: nothing after it runs."""
+
+
+@pytest.mark.parametrize("lost", [Killed, "connection"])
+def test_a_row_that_ends_every_process_or_connection_ends_the_import_at_last(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, lost: type[Killed] | str
+) -> None:
+    """As the kernel ends what takes too much memory, or PostgreSQL what sleeps in mid-step."""
+    job, other = counted(workspace), counted(factories.workspace())
+
+    def die(*_: object) -> None:
+        if lost is Killed:
+            raise Killed
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setattr(step, "apply_rows", die)
+    for _ in range(walk.TROUBLES):
+        job.refresh_from_db()
+        assert job.state == "running"
+        with contextlib.suppress(Killed):
+            in_thread(partial(walk._isolated, job.pk)).result(DEADLINE)
+    monkeypatch.undo()
+    walk.import_some()
+    job.refresh_from_db()
+    other.refresh_from_db()
+    assert (job.state, job.reason, job.row) == ("failed", "internal", 0)
+    assert other.state == "done"
+    assert factories.log(workspace)[-1].data["import"]["state"] == "failed"
+
+
+def test_a_step_that_ends_takes_back_what_others_before_it_did_not(workspace: Workspace) -> None:
+    job = counted(workspace)
+    ImportJob.objects.filter(pk=job.pk).update(trouble=walk.TROUBLES - 1)
+    with locked(lambda: lock_heads([workspace.pk])):
+        for _ in range(3):
+            walk.import_some()  # held up: nothing of its own went wrong
+    to_the_end(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.created, job.trouble) == ("done", 1, 0)
 
 
 def test_bells_that_were_rung_during_a_long_slice_pass() -> None:

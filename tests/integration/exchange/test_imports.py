@@ -101,6 +101,18 @@ def test_bad_rows_are_named_and_the_others_go_on(workspace: Workspace) -> None:
     assert [title for _, title, *_ in contents(workspace)] == ["good"]
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_file_with_a_quote_that_is_never_closed_is_refused_before_a_row_is_taken(
+    workspace: Workspace, dry_run: bool
+) -> None:
+    data = b"title,description\ngood,x\n" + b'5","\n' * 250_000
+    job = imported(workspace, data, dry_run=dry_run)
+    assert (job.state, job.reason, job.done) == ("failed", "unclosed_quote", 0)
+    assert wrong(job) == [(2, 3, "", "unclosed_quote")]
+    assert not Task.objects.exists()
+    assert log(workspace)[-1].data["import"]["reason"] == "unclosed_quote"
+
+
 def test_ndjson_is_read_as_strictly_as_a_body(workspace: Workspace) -> None:
     data = lines({"title": "a", "number": 7, "sync": "none"}, {"title": 1}, {"nope": 1}, [])
     data += b"{oops\n\n" + lines({"external_id": "new"}) + b'{"title": "last"}'
