@@ -52,7 +52,8 @@ def create_replay(
 ) -> Replay:
     """Begin a replay; the sweep makes its deliveries, ``rate`` a second at most.
 
-    Raises NotFound, Invalid where an id is unknown or no longer kept, and LimitReached where 100 are under way.
+    Raises NotFound, Invalid where an id is unknown or no longer kept, and LimitReached where 100
+    are under way.
     """
     replay, destination = _planned(workspace_id, destination_id, selection)
     chosen = _counted(replay, seconds=COUNTING_SECONDS)

@@ -82,8 +82,10 @@ class EventView(WorkspaceView):
         kept = filters.filtered(request, FILTERS)
         events = Event.objects.in_workspace(self.workspace_id).filter(kept)
         with snapshot_at_head(self.workspace_id) as head:
-            found = page(request, events, orderings=ORDERINGS, default="seq", tell=event_to_wire)
-            self._refuse_gone(request)
+            floor = kept_from(self.workspace_id)
+            self._refuse_gone(request, floor)
+            there = events.filter(seq__gte=floor)  # older rows may be there still, for a while
+            found = page(request, there, orderings=ORDERINGS, default="seq", tell=event_to_wire)
         return listed(found, found.told, head)
 
     @documented("tasks_events", EventPage, parameters=filters.parameters(FILTERS))
@@ -92,17 +94,17 @@ class EventView(WorkspaceView):
         kept = filters.filtered(request, FILTERS)
         told = Event.objects.in_workspace(self.workspace_id).filter(task_id=task_id)
         with snapshot_at_head(self.workspace_id) as head:
-            rows = told.filter(kept)
+            rows = told.filter(kept, seq__gte=kept_from(self.workspace_id))
             found = page(request, rows, orderings=ORDERINGS, default="seq", tell=event_to_wire)
             if not (found.rows or told.exists() or self._exists(task_id)):
                 raise NotFound
         return listed(found, found.told, head)
 
-    def _refuse_gone(self, request: Request) -> None:
+    def _refuse_gone(self, request: Request, floor: int) -> None:
         given = [int(value) for value in request.query_params.getlist("after")]
+        is_descending = request.query_params.get("ordering", "").startswith("-")
         place = comes_after(request, orderings=ORDERINGS, default="seq")
-        asked = [*given, *([] if place is None else [place])]
-        floor = kept_from(self.workspace_id) if asked else 1
+        asked = [*given, *([] if place is None or is_descending else [place])]
         if asked and max(asked) < floor - 1:
             raise NoLongerKept(kept_from=floor)
 

@@ -24,7 +24,7 @@ from tasks_app.models import Destination
 
 GIVE_BACK: Final = """
     UPDATE delivery d SET state = 'pending', claim_id = NULL, leased_by = '',
-        lease_expires_at = NULL, leases = greatest(d.leases - 1, 0)
+        lease_expires_at = NULL, leases = greatest(d.leases - %s, 0)
     WHERE d.id = ANY(%s) AND d.claim_id = ANY(%s) AND d.state = 'leased'
     RETURNING d.*
 """
@@ -83,11 +83,13 @@ def _destinations(ids: set[uuid.UUID], *, now: float) -> dict[uuid.UUID, Destina
     return found
 
 
-def give_back(rows: Sequence[Leased]) -> list[Leased]:
-    """Undo leases from which nothing has been sent, or whose outcome nobody will know.
+def give_back(rows: Sequence[Leased], *, unsent: bool = True) -> list[Leased]:
+    """Undo leases from which nothing has been sent, or else whose outcome nobody will know.
 
-    What they took of a destination's rate is free again. Returns those that could not be given
-    back yet: another transaction holds their workspace up.
+    Of the former, what they took of a destination's rate is free again. The latter keep the count
+    of their leases: they may have arrived, so at a destination of mode latest nothing takes their
+    place. Returns those that could not be given back yet: another transaction holds their workspace
+    up.
     """
     if not rows:
         return []
@@ -95,10 +97,12 @@ def give_back(rows: Sequence[Leased]) -> list[Leased]:
         free = lock_some_heads({row.workspace_id for row in rows})
         ours = [row for row in rows if row.workspace_id in free]
         given = deliveries_of(
-            GIVE_BACK, [[row.delivery_id for row in ours], [row.claim_id for row in ours]]
+            GIVE_BACK,
+            [int(unsent), [row.delivery_id for row in ours], [row.claim_id for row in ours]],
         )
         record_events(move_on(given))
-        _free_the_rate(Counter(row.destination_id for row in given))
+        if unsent:
+            _free_the_rate(Counter(row.destination_id for row in given))
     return [row for row in rows if row.workspace_id not in free]
 
 

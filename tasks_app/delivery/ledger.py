@@ -1,4 +1,4 @@
-"""The database as the drain sees it: four calls that survive its restarts.
+"""The database as the drain sees it: five calls that survive its restarts.
 
 Used from two threads, each with its connection: one leases, one writes down. A database that is
 away is no error here but a None: the loop tries again, and what it holds stays its own until its
@@ -85,6 +85,13 @@ class DatabaseLedger:
             return None
         self._held -= {row.claim_id for row in rows} - {row.claim_id for row in left}
         return left
+
+    def abandon(self, rows: list[Leased]) -> None:
+        """Give back what may have arrived; where that fails, it is left to its leases."""
+        try:
+            give_back(rows, unsent=False)
+        except Error:
+            _away("give_back_failed")
 
     def close(self) -> None:
         """Close this thread's connection."""

@@ -32,6 +32,7 @@ class Ledger(Book, Protocol):
 
     def lease(self, wanted: int) -> list[Leased] | None: ...
     def due_in(self, ahead: float) -> float | None: ...
+    def abandon(self, rows: list[Leased]) -> None: ...
 
 
 @dataclass(kw_only=True, eq=False)
@@ -72,15 +73,19 @@ class Pump:
         self._news.set()
 
     async def abandon(self) -> None:
-        """Cancel every send and give back what has no outcome that was written down."""
+        """Cancel every send and give back what has no outcome that was written down.
+
+        What was cut off, and what has ended but was not written down, may have arrived.
+        """
         for task in self.sending:
             task.cancel()
         left, writer = [*self.sending.values()], self._writer
         await asyncio.gather(*self.sending, return_exceptions=True)
         await writer.stop()
-        left += [*writer.unsent, *(one.row for one in writer.unwritten())]
+        left += [one.row for one in writer.unwritten()]
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self.writing, self.ledger.give_back, left)
+        await loop.run_in_executor(self.writing, self.ledger.give_back, writer.unsent)
+        await loop.run_in_executor(self.writing, self.ledger.abandon, left)
 
     async def _refill(self) -> None:
         now = time.monotonic()
