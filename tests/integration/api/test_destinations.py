@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from tasks_app.actions.stream_ticket import create_ticket
+from tasks_app.actions.workspace import delete_workspace
 from tasks_app.models import ApiKey, Attempt, Delivery, Destination, StreamTicket, Workspace
 from tasks_app.models.sealed import open_secret
 from tasks_app.security import tickets
@@ -206,6 +207,19 @@ def test_the_demo_is_loaded_once_and_works(db: None, settings: Any) -> None:
     call_command("load_demo", verbosity=0)
     assert Destination.objects.get(name="Echo").url == f"http://127.0.0.1:{port + 1}/post"
     assert Destination.objects.count() == 2
+
+
+def test_a_demo_that_was_deleted_is_made_anew_at_once(db: None, settings: Any) -> None:
+    """Also while the earlier one is not erased yet, which has neither its name nor its key."""
+    call_command("load_demo", verbosity=0)
+    first = Workspace.objects.get()
+    delete_workspace(workspace_id=first.pk, cause=factories.cause())
+    for _ in range(2):
+        call_command("load_demo", verbosity=0)
+    demo = Caller({"Authorization": f"Bearer {settings.DEMO_API_KEY}"})
+    assert len(demo.get("destinations/").body["results"]) == 2
+    assert Workspace.objects.filter(slug="demo", deleted_at=None).exclude(pk=first.pk).exists()
+    assert Destination.objects.in_workspace(first.pk).filter(deleted_at=None).count() == 0
 
 
 def test_the_demo_is_refused_where_it_is_not_allowed(db: None, settings: Any) -> None:

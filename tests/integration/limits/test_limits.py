@@ -134,6 +134,26 @@ def test_a_clock_that_was_put_back_locks_out_for_no_longer_than_a_burst(
     assert (refused.status, refused.headers["Retry-After"]) == (429, "60")
 
 
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        ("/account/invitation/?token=x", 410),
+        ("/account/password/new/?uid=x&token=y", 410),
+        ("/account/password/forgotten/", 200),
+        ("/account/password/", 302),
+        ("/api/auth/login/", 200),
+    ],
+)
+def test_an_address_tries_no_link_and_no_password_without_end(
+    db: None, page: str, status: int
+) -> None:
+    """The fourth is refused, whoever asks; another address is not, nor is who only looks."""
+    there, elsewhere = ({"REMOTE_ADDR": f"203.0.113.{n}"} for n in (7, 8))
+    assert [Client(**there).post(page).status_code for _ in range(4)] == [*[status] * 3, 429]
+    assert Client(**elsewhere).post(page).status_code == status
+    assert Client(**there).get(page).status_code in {200, 302, 410}
+
+
 def test_the_demo_s_key_is_without_limit(settings: Settings) -> None:
     call_command("load_demo", stdout=io.StringIO())
     answers = [of(settings.DEMO_API_KEY).get("tasks/") for _ in range(5)]

@@ -74,6 +74,20 @@ def test_a_key_that_ends_makes_none_that_lives_longer(workspace: Workspace) -> N
         assert me.patch(path, body).pointers == [("/expires_at", "too_late")]
 
 
+def test_a_key_that_ends_raises_none_that_lives_longer(workspace: Workspace) -> None:
+    """Or who found both would have the higher scope for good."""
+    member = factories.member(workspace, role=Role.OWNER)
+    end = timezone.now() + timedelta(hours=1)
+    me = Caller({"Authorization": f"Bearer {api_key(member, expires_at=end)[0]}"})
+    lasting = f"api-keys/{api_key(member, Scope.READ)[1].pk}/"
+    assert me.patch(lasting, {"scope": "admin"}).pointers == [("/scope", "too_late")]
+    assert me.patch(lasting, {"name": "still mine"}).status == 200
+    raised = me.patch(lasting, {"scope": "admin", "expires_at": end.isoformat()})
+    assert (raised.status, raised.body["scope"]) == (200, "admin")
+    assert session_of(member).patch(lasting, {"expires_at": None}).status == 200
+    assert me.patch(lasting, {"scope": "read"}).status == 200
+
+
 def test_an_end_lies_ahead_and_then_ends_it(workspace: Workspace) -> None:
     me = session_of(factories.member(workspace))
     past = {"name": "k", "scope": "read", "expires_at": "2020-01-01T00:00:00Z"}

@@ -43,7 +43,7 @@ def test_a_script_opens_a_workspace_and_gets_a_key(db: Any) -> None:
     assert told["key"].startswith("ac_")
     assert ApiKey.objects.get(pk=told["id"]).scope == told["scope"] == "write"
     events = [event.type for event in factories.log(Workspace.objects.get(slug="acme"))]
-    assert events == ["api_key_created", "task_created", "api_key_created"]
+    assert events == ["workspace_created", "api_key_created", "task_created", "api_key_created"]
 
 
 def test_a_missing_owner_is_made_and_chooses_a_password_by_mail(smtp: MailServer) -> None:
@@ -64,6 +64,7 @@ def test_a_missing_owner_is_made_and_chooses_a_password_by_mail(smtp: MailServer
         (("create_workspace", "taken", "--owner", "alice"), "has this slug"),
         (("create_workspace", "a", "--owner", "x", "--email", "no"), "valid email"),
         (("create_workspace", "a", "--owner", "x", "--email", "alice@example.org"), "address"),
+        (("create_workspace", "a", "--owner", "Vera", "--email", "v@example.org"), "this name"),
         (("create_workspace", "a", "--owner", "x y", "--email", "x@example.org"), "username"),
         (("issue_key", "none", "alice"), "no workspace 'none'"),
         (("issue_key", "taken", "nobody"), "no active member 'nobody'"),

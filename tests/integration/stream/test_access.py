@@ -17,6 +17,7 @@ from tasks_app.actions.stream_ticket import create_ticket
 from tasks_app.actions.workspace import create_workspace, delete_workspace
 from tasks_app.models import ApiKey, Membership, Role, StreamTicket
 from tests.integration.stream.conftest import FRIEND
+from tests.support.admin_pages import logged_in
 from tests.support.factories import cause
 from tests.support.stream_client import bearer, close_of, events_from, next_frame, socket_to
 from tests.support.stream_process import StreamProcess
@@ -211,6 +212,19 @@ def test_a_new_password_closes_streams_of_old_logins_at_once(
     with socket_to(stream, headers=headers, origin=own(stream)) as socket:
         next_frame(socket)
         change_password(user=member.user, password="another")
+        assert close_of(socket, 4)[0] == 4502
+
+
+def test_a_password_set_in_the_admin_closes_the_user_s_streams_at_once(
+    stream: StreamProcess, member: Member
+) -> None:
+    operator = logged_in(User.objects.create_superuser(f"operator of {member.user.pk}"))
+    page = f"/admin/auth/user/{member.user.pk}/password/"
+    sent = {"usable_password": "true", "password1": "correct horse 1"}
+    headers = cookie(new_session(member.user))
+    with socket_to(stream, headers=headers, origin=own(stream)) as socket:
+        next_frame(socket)
+        operator.post(page, sent | {"password2": sent["password1"]})
         assert close_of(socket, 4)[0] == 4502
 
 
