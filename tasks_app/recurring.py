@@ -1,7 +1,8 @@
 """Schedules, expanded by the sweep: what is due becomes tasks, workspace by workspace in turns.
 
-A turn is one short transaction for at most BATCH schedules of one workspace, so neither a flood of
-one nor a head that somebody holds keeps up another's. Two sweeps pass over each other's rows.
+A turn is one short transaction for at most BATCH schedules and MOST tasks of one workspace, so
+neither a flood of one nor a head that somebody holds keeps up another's. Two sweeps pass over each
+other's rows.
 """
 
 import logging
@@ -13,9 +14,10 @@ from enum import Enum
 from functools import partial
 from typing import Final
 
-from django.db import close_old_connections, connection, transaction
+from django.db import OperationalError, close_old_connections, connection, transaction
+from psycopg.errors import QueryCanceled
 
-from tasks_app.actions.occurrence import is_misplaced, make_due, realign
+from tasks_app.actions.occurrence import MOST, is_misplaced, make_due, realign
 from tasks_app.delivery.away import is_away
 from tasks_app.delivery.heads import lock_some_heads
 from tasks_app.events.record import lock_free_heads
@@ -29,12 +31,15 @@ STRETCH: Final = 500  # schedules looked at for what other data of time zones do
 KEPT: Final = "90 days"  # occurrences
 SELDOM: Final = 60.0  # seconds
 FORGET: Final = 5000  # of them in one transaction
+TRIES: Final = 30  # turns in this process, for what nobody foresaw
 
 _OLD: Final = f"""
     DELETE FROM schedule_occurrence WHERE id = ANY(ARRAY(
         SELECT id FROM schedule_occurrence
         WHERE created_at < statement_timestamp() - interval '{KEPT}' LIMIT {FORGET}))
 """  # noqa: S608 - constants
+
+_most = dict[uuid.UUID, int]()  # tasks in one turn, where MOST were too many
 
 Heads = Callable[[list[uuid.UUID]], set[uuid.UUID]]
 
@@ -52,7 +57,7 @@ def make_scheduled() -> None:
     close_old_connections()
     busy = _rounds(time.monotonic() + SLICE)
     if busy:  # a head that others write to all the time is waited for, one a sweep
-        _isolated(partial(_turn, random.choice(busy), lock_some_heads))  # noqa: S311 - no secret
+        _isolated(partial(_sized_turn, random.choice(busy), lock_some_heads))  # noqa: S311 - no secret
     _isolated(_look_at_zones)
     _isolated(_forget_seldom)
 
@@ -63,7 +68,7 @@ def _rounds(ends: float) -> list[uuid.UUID]:
     while waiting:
         more = []
         for pk in waiting:
-            turn = _isolated(partial(_turn, pk, lock_free_heads))
+            turn = _isolated(partial(_sized_turn, pk, lock_free_heads))
             if turn is Turn.MORE:
                 more.append(pk)
             elif turn is Turn.BUSY:
@@ -102,8 +107,27 @@ def _turn(workspace_id: uuid.UUID, heads: Heads) -> Turn:
         return Turn.DONE
     if not heads([workspace_id]):
         return Turn.BUSY
-    make_due(due)
-    return Turn.MORE
+    moved = make_due(due, most=_most.get(workspace_id, MOST), tries=TRIES)
+    return Turn.MORE if moved else Turn.DONE
+
+
+def _sized_turn(workspace_id: uuid.UUID, heads: Heads) -> Turn:
+    """Give a turn; where it took longer than a statement may, the next one makes much less.
+
+    A quarter, as each that is too large holds the head of the log until it is cancelled.
+    """
+    most = _most.get(workspace_id, MOST)
+    try:
+        turn = _turn(workspace_id, heads)
+    except OperationalError as error:
+        if isinstance(error.__cause__, QueryCanceled):
+            _most[workspace_id] = max(most // 4, 1)
+        raise
+    if most * 2 >= MOST:
+        _most.pop(workspace_id, None)
+    else:
+        _most[workspace_id] = most * 2
+    return turn
 
 
 class Walk:

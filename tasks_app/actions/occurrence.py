@@ -13,31 +13,21 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
-from django.db import (
-    Error,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    connection,
-    transaction,
-)
+from django.db import connection, transaction
 
+from tasks_app.actions.occurrence_error import PASSING, BadTimes, is_refused, words_of
 from tasks_app.actions.task import task_event
 from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.record import NewEvent, record_events
 from tasks_app.events.snapshot import moment, schedule_snapshot
-from tasks_app.exceptions import Refusal
 from tasks_app.models import Schedule, ScheduleOccurrence, ScheduleState, Task
-from tasks_app.recurrence.calendar import Calendar, Occurrence, UnknownZone
-from tasks_app.recurrence.catch_up import Plan, plan
-from tasks_app.recurrence.expression import BadExpression
+from tasks_app.recurrence.calendar import Calendar, Occurrence
+from tasks_app.recurrence.catch_up import STEP, Plan, plan
 
 logger = logging.getLogger(__name__)
 
-#: Nothing is wrong with the schedule: the same may be done a moment later.
-PASSING: Final = (OperationalError, InterfaceError, InternalError)
-ERROR_LENGTH: Final = 300
+MOST: Final = 100  # tasks in one transaction, which holds the head of the log
 
 _MOVE: Final = """
     UPDATE schedule s SET next_at = i.next_at, next_local = i.next_local, last_at = i.last_at,
@@ -66,27 +56,36 @@ class _Batch:
         record_events(self.events)
 
 
-def make_due(schedules: Sequence[Schedule]) -> None:
+def make_due(schedules: Sequence[Schedule], *, most: int = MOST, tries: int = 0) -> bool:
     """Make what is due of schedules of one workspace; read `with_now()`, rows and head locked.
 
-    At most STEP occurrences of each. What can't be made is noted on its schedule, told, and stops
-    nothing else. Raises django.db.Error where it was the database that was away or held up.
+    At most STEP occurrences of each, and ``most`` tasks: what is left is due still. What can't be
+    made is noted on its schedule, told, and stops nothing else; what nobody foresaw only after
+    ``tries`` in this process. Return whether anything moved on. Raises django.db.Error where the
+    database was away, held up, or of another release: then nothing is wrong with any schedule.
     """
     try:
-        _make(schedules)
+        return bool(_make(schedules, most).moved)
     except PASSING:
         raise
     except Exception:
         logger.info("schedules_one_by_one", exc_info=True, extra={"schedules": len(schedules)})
-        for one in schedules:
-            _make_or_tell(one)
+    moved = False
+    for one in schedules:
+        if most > 0:
+            batch = _make_or_tell(one, most, tries)
+            moved, most = moved or bool(batch.moved), most - len(batch.tasks)
+    return moved
 
 
 @transaction.atomic
-def _make(schedules: Sequence[Schedule]) -> None:
+def _make(schedules: Sequence[Schedule], most: int) -> _Batch:
     batch = _Batch()
     for schedule in schedules:
-        planned = due_of(schedule)
+        left = most - len(batch.tasks)
+        if left <= 0:
+            break
+        planned = due_of(schedule, most=left)
         batch.events += _missed(schedule, planned)
         for occurrence in planned.make:
             task = _task(schedule, occurrence)
@@ -98,25 +97,28 @@ def _make(schedules: Sequence[Schedule]) -> None:
         error = "" if planned.make else schedule.error
         batch.moved.append(_moved(schedule, planned, error=error))
     batch.write()
+    return batch
 
 
-def _make_or_tell(schedule: Schedule) -> None:
+def _make_or_tell(schedule: Schedule, most: int, tries: int) -> _Batch:
     try:
-        _make([schedule])
+        return _make([schedule], most)
     except PASSING:
         raise
     except Exception as error:
         logger.warning("schedule_failed", exc_info=True, extra={"schedule": str(schedule.pk)})
-        _tell(schedule, error)
+        if not is_refused(schedule, error, tries):
+            return _Batch()
+        return _tell(schedule, error)
 
 
 @transaction.atomic
-def _tell(schedule: Schedule, error: Exception) -> None:
+def _tell(schedule: Schedule, error: Exception) -> _Batch:
     """Note why nothing was made, and go on; where no next time can be found, pause."""
-    batch, detail = _Batch(), _detail(error)
+    batch, detail = _Batch(), words_of(error)
     try:
         planned = due_of(schedule)
-    except (BadExpression, UnknownZone):
+    except BadTimes:
         schedule.state, planned = ScheduleState.PAUSED, Plan([], None, None)
     batch.occurrences = [
         ScheduleOccurrence(schedule=schedule, at=one.at, error=detail)
@@ -131,13 +133,14 @@ def _tell(schedule: Schedule, error: Exception) -> None:
     )
     batch.events = [*_missed(schedule, planned), event]
     batch.write()
+    return batch
 
 
 def _exists(schedule: Schedule, occurrence: Occurrence) -> bool:
     return ScheduleOccurrence.objects.filter(schedule=schedule, at=occurrence.at).exists()
 
 
-def due_of(schedule: Schedule) -> Plan:
+def due_of(schedule: Schedule, *, most: int = STEP) -> Plan:
     """Return what to make of a schedule now. Raises BadExpression and UnknownZone.
 
     Where the zone's data of today puts the next occurrence elsewhere, it comes there.
@@ -146,7 +149,7 @@ def due_of(schedule: Schedule) -> Plan:
     coming = next_of(schedule, calendar)
     if coming is None or coming.at > schedule.now:
         return Plan([], coming, None)
-    return plan(calendar, coming, now=schedule.now, rule=schedule.catch_up)
+    return plan(calendar, coming, now=schedule.now, rule=schedule.catch_up, most=most)
 
 
 def next_of(schedule: Schedule, calendar: Calendar) -> Occurrence | None:
@@ -163,7 +166,7 @@ def is_misplaced(schedule: Schedule) -> bool:
     """Tell whether the zone's data of today puts its next occurrence elsewhere."""
     try:
         coming = next_of(schedule, Calendar(schedule.cron, schedule.time_zone))
-    except (BadExpression, UnknownZone):  # told when it is due
+    except BadTimes:  # told when it is due
         return False
     return schedule.next_at != (coming.at if coming else None)
 
@@ -235,15 +238,3 @@ def _moved(schedule: Schedule, planned: Plan, *, error: str) -> dict[str, Any]:
 def wall(local: datetime) -> str:
     """Return a time on the wall as the row keeps it."""
     return local.isoformat(timespec="minutes")
-
-
-def _detail(error: Exception) -> str:
-    """Return what people may read of it: of the database's words the first, which holds no rows."""
-    if isinstance(error, UnknownZone):
-        return f"There is no such time zone any more: {error}"[:ERROR_LENGTH]
-    if isinstance(error, BadExpression | Refusal):
-        return error.detail[:ERROR_LENGTH]
-    if isinstance(error, Error):
-        said = getattr(getattr(error.__cause__, "diag", None), "message_primary", None)
-        return f"The task was refused: {said or type(error).__name__}"[:ERROR_LENGTH]
-    return f"The task could not be made: {type(error).__name__}"

@@ -17,7 +17,7 @@ from tasks_app.recurrence.calendar import Calendar, Occurrence
 
 LATE: Final = timedelta(minutes=15)
 ALL_MOST: Final = 100  # of what was missed
-STEP: Final = 20  # occurrences made in one transaction
+STEP: Final = 20  # occurrences of one schedule made in one transaction
 
 
 class CatchUp(StrEnum):
@@ -37,15 +37,20 @@ class Plan:
     skipped: tuple[datetime, datetime] | None
 
 
-def plan(calendar: Calendar, first: Occurrence, *, now: datetime, rule: str) -> Plan:
-    """Return what to do about a schedule whose first occurrence that was not made is due."""
+def plan(
+    calendar: Calendar, first: Occurrence, *, now: datetime, rule: str, most: int = STEP
+) -> Plan:
+    """Return what to do about a schedule whose first occurrence that was not made is due.
+
+    ``most`` occurrences are made, or STEP where that is fewer.
+    """
     begin = first if first.at > now - LATE else _resumed(calendar, first, now, rule)
     if begin is None:
         return Plan([], None, (first.at, now))
     skipped = (first.at, begin.at) if begin.at > first.at else None
     make: list[Occurrence] = []
     for one in chain([begin], calendar.following(begin)):
-        if one.at > now or len(make) == STEP:
+        if one.at > now or len(make) >= min(most, STEP):
             return Plan(make, one, skipped)
         make.append(one)
     return Plan(make, None, skipped)
