@@ -66,6 +66,16 @@ def test_what_was_cut_off_midway_is_sent_until_its_outcome_is_known(workspace: W
     ]
 
 
+class KeepsUnsent(DatabaseLedger):
+    """A ledger that gives nothing back while told so, as if the database were away."""
+
+    keeps = True
+
+    def give_back(self, rows: list[Leased]) -> list[Leased] | None:
+        """Give back, or say that the database is away."""
+        return None if self.keeps else super().give_back(rows)
+
+
 @pytest.fixture
 def threads() -> Iterator[list[ThreadPoolExecutor]]:
     made = [ThreadPoolExecutor(1) for _ in range(2)]
@@ -80,31 +90,35 @@ def test_an_abandoned_drain_tells_what_it_has_begun_to_send_from_what_it_has_not
     there = latest(workspace, max_concurrency=1)
     other = latest(workspace, name="other", max_concurrency=1)
     make(workspace)
-    ledger, stuck = DatabaseLedger("w"), threading.Event()
+    ledger, stuck = KeepsUnsent("w"), threading.Event()
 
     async def hangs(row: Leased) -> Outcome:
         stuck.set()
         await asyncio.Event().wait()
         return DONE
 
+    asked: list[float] = []
+
+    def may_send(leased_at: float) -> bool:
+        asked.append(leased_at)
+        return len(asked) == 1
+
     async def run() -> None:
-        asked: list[float] = []
         pump = Pump(
             ledger=ledger,
             leasing=threads[0],
             writing=threads[1],
             send=hangs,
             may_lease=lambda: True,
-            may_send=lambda at: not (asked.append(at) or len(asked) > 1),
+            may_send=may_send,
             read_word=lambda: False,
             hear=lambda: None,
             slots=9,
         )
-        pump.ledger.give_back = lambda rows_: None  # type: ignore[method-assign]
         running = asyncio.create_task(pump.run())
         while not (stuck.is_set() and len(asked) == 2):
             await asyncio.sleep(0.001)
-        del pump.ledger.give_back
+        ledger.keeps = False
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await pump.abandon()

@@ -171,7 +171,7 @@ def test_the_past_is_erased_for_a_slice_of_each_sweep(monkeypatch: pytest.Monkey
         return 1
 
     clock = [0.0]
-    monkeypatch.setattr(sweep_module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("tasks_app.delivery.sweep.time.monotonic", lambda: clock[0])
     monkeypatch.setattr(sweep_module, "erase_some", lambda: 0)
     monkeypatch.setattr(sweep_module, "forget_some", slow)
     erase_the_past()
