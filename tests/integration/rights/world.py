@@ -115,7 +115,25 @@ def nobodies(of: Workspace) -> dict[str, Caller]:
     made["removed"] = api_key(left)[0]
     left.delete()
     callers = {name: Caller({"Authorization": f"Bearer {key}"}) for name, key in made.items()}
-    return {**callers, "none": Caller()}
+    return {**callers, **_ended_sessions(of), "none": Caller()}
+
+
+def _ended_sessions(of: Workspace) -> dict[str, Caller]:
+    """Return owners whose browsers still send the cookie of a login that has ended."""
+    owners = [factories.member(of, role=Role.OWNER) for _ in range(3)]
+    expired, logged_out, disabled = (login(owner) for owner in owners)
+    session = expired.client.session
+    session.set_expiry(-1)
+    session.save()
+    cookie = logged_out.client.cookies["sessionid"].value
+    logged_out.client.logout()
+    logged_out.client.cookies["sessionid"] = cookie
+    owners[2].user.is_active = False
+    owners[2].user.save()
+    for one in (expired, logged_out, disabled):
+        one.headers["X-Workspace"] = of.slug
+        assert one.client.cookies["sessionid"].value
+    return {"session expired": expired, "logged out": logged_out, "login disabled": disabled}
 
 
 def login(member: Membership) -> Caller:
