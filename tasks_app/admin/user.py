@@ -53,7 +53,8 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
 
     def save(self, commit: bool = True) -> User:
         """Write the password alone."""
-        values, user = self.cleaned_data, self.user
+        values = self.cleaned_data
+        user: User = self.user
         password = values["password1"] if values["set_usable_password"] else None
         change_password(user=user, password=password)
         return user

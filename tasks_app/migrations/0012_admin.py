@@ -23,6 +23,16 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
+            model_name="membership",
+            index=models.Index(fields=["role", "-id"], name="membership_by_role"),
+        ),
+        migrations.AddIndex(
+            model_name="membership",
+            index=models.Index(
+                fields=["workspace", "role", "-id"], name="membership_by_role_here"
+            ),
+        ),
+        migrations.AddIndex(
             model_name="destination",
             index=models.Index(
                 django.contrib.postgres.indexes.OpClass("name", name="varchar_pattern_ops"),

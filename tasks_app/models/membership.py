@@ -44,6 +44,10 @@ class Membership(models.Model):
 
     class Meta:
         db_table = "membership"
+        indexes = [
+            models.Index(fields=["role", "-id"], name="membership_by_role"),
+            models.Index(fields=["workspace", "role", "-id"], name="membership_by_role_here"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["workspace", "user"], name="membership_once"),
             models.CheckConstraint(

@@ -132,6 +132,12 @@ def lists(destination: Destination) -> Iterator[tuple[str, str]]:
     yield address(User, "changelist"), "?q=a@example.org"
     yield address(User, "changelist"), "?is_staff__exact=1"
     yield address(Membership, "changelist"), "?q=user77"
+    for query in ("role__exact=owner", f"workspace={slug}&role__exact=owner"):
+        yield address(Membership, "changelist"), f"?{query}"
+    for query in ("status__exact=done", "priority__exact=urgent"):
+        yield address(Task, "changelist"), f"?{query}"
+    for state in ("dead", "pending", "waiting", "leased"):
+        yield address(Delivery, "changelist"), f"?state={state}"
     yield address(ApiKey, "changelist"), f"?q={key.pk}"
     yield address(ApiKey, "changelist"), "?q=user77"
     yield address(Destination, "changelist"), "?q=On"
@@ -164,6 +170,14 @@ def test_a_page_asks_as_much_for_fifty_rows_as_for_one(browser: Client, many: De
 def test_staff_who_see_little_do_not_walk_past_what_they_do_not_see(many: Destination) -> None:
     little = factories.workspace("little")
     browser = staff(little, Role.ADMIN)
+    walk_little(browser)
+    user = User.objects.get(pk=browser.session["_auth_user_id"])
+    other = factories.workspace("other")
+    Membership.objects.create(workspace=other, user=user, role=Role.ADMIN)
+    walk_little(browser)  # nor where they belong to two
+
+
+def walk_little(browser: Client) -> None:
     for model in (Task, Delivery, Attempt, Event, Destination, Membership, ApiKey):
         for statement in asked(browser, address(model, "changelist")):
             if statement.startswith("SELECT"):

@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tasks_app.actions.destination import create_destination, rotate_secret
+from tasks_app.actions.invitation import invite
 from tasks_app.actions.task import create_task
 from tasks_app.admin import site
 from tasks_app.models import ApiKey, Destination, IdempotencyKey, Role, StreamTicket, Workspace
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.django_db
 SECRET = re.compile(r"sealed|secret|digest|password|token|session_key|session_data|^body$|hash")
 NO_SECRET = {"old_secret_expires_at", "phases"}
 PLAIN = ("planted-token", "planted-header", "planted-in-the-url", "planted-in-the-answer")
+OTHERS = ("planted-key-of-a-caller", "planted-address")
 
 
 @pytest.fixture
@@ -49,13 +51,15 @@ def planted(workspace: Workspace) -> list[str]:
     IdempotencyKey.objects.create(
         workspace_id=workspace.pk,
         owner="o",
-        key="planted-key-of-a-caller",
+        key=OTHERS[0],
         fingerprint=b"f",
         status=201,
         body=PLAIN[3].encode(),
         expires_at=timezone.now(),
     )
-    return [*PLAIN[:2], PLAIN[3], secret, other, key, ticket, *kept()]
+    email, cause = f"{OTHERS[1]}@example.org", factories.cause()
+    invite(workspace_id=workspace.pk, email=email, role="member", cause=cause)
+    return [*PLAIN[:2], PLAIN[3], *OTHERS, secret, other, key, ticket, *kept()]
 
 
 def kept() -> Iterator[str]:
@@ -101,11 +105,12 @@ def test_no_page_shows_any_of_them(
     assert set(row.values()) <= set(planted)  # the search has found what it looks for
     assert {ApiKey.objects.get().digest, StreamTicket.objects.get().digest} <= set(planted)
     assert {operator.password, Session.objects.latest("expire_date").pk} <= {*planted, *keys()}
-    owner = staff(workspace, Role.OWNER)
+    owner, viewer = staff(workspace, Role.OWNER), staff(workspace, Role.VIEWER)
     for model in site._registry:
-        for looks in (browser, owner):
+        for looks in (browser, owner, viewer):
+            hidden = [*planted, PLAIN[2]] if looks is viewer else planted
             for url, page in pages(looks, of=model):
-                assert [secret for secret in planted if secret in page] == [], url
+                assert [secret for secret in hidden if secret in page] == [], url
 
 
 def keys() -> set[str]:

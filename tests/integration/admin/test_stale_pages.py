@@ -1,7 +1,5 @@
 """A page that was overtaken writes nothing: users, workspaces and members, as tasks do."""
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -84,7 +82,11 @@ def test_nobody_is_removed_and_nothing_ended_who_is_not_as_was_shown(
     assert Workspace.objects.get(pk=workspace.pk).deleted_at is None
 
 
-def lowered(workspace: Workspace, member: Membership) -> Any:
+def lowered(workspace: Workspace, member: Membership) -> None:
     """Make the member a viewer, as somebody else does meanwhile."""
-    at = {"workspace_id": workspace.pk, "membership_id": member.pk}
-    return change_role(**at, role=Role.VIEWER, cause=factories.cause())
+    change_role(
+        workspace_id=workspace.pk,
+        membership_id=member.pk,
+        role=Role.VIEWER,
+        cause=factories.cause(),
+    )
