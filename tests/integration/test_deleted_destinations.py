@@ -3,8 +3,9 @@
 import pytest
 from django.db import connection
 
+from tasks_app.delivery import clear, sweep
 from tasks_app.delivery.clear import cancel_of_deleted, cancel_of_long_deleted
-from tasks_app.models import Workspace
+from tasks_app.models import Delivery, Workspace
 from tests.support.backlog import backlog
 from tests.support.engine import states, to
 
@@ -37,3 +38,14 @@ def test_once_a_minute_all_of_them_are(workspace: Workspace) -> None:
     deleted(workspace, "10 years")
     assert cancel_of_long_deleted() == 4
     assert cancel_of_long_deleted() == 0
+
+
+def test_several_batches_of_them_go_in_one_sweep(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted(workspace, "2 hours")
+    deleted(workspace, "10 years")
+    monkeypatch.setattr(clear, "BATCH", 1)
+    monkeypatch.setattr(sweep, "_last_seldom", [float("-inf")])
+    sweep.clear_up()
+    assert Delivery.objects.filter(state="cancelled").count() == 4
