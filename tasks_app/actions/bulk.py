@@ -3,7 +3,8 @@
 Locks are taken in one order: the workspace's bulk lock, then the rows that exist by their ids, then
 external ids, then the head. Two bulks that take the same external ids in turn would each wait for
 the other at the unique index; so of one workspace one bulk writes at a time. A single request holds
-at most one row and one external id before it asks for the head, so it can't close a circle.
+at most one row and one external id before it asks for the head, so it can't close a circle. A step
+of an import can, by new external ids; it is the one that gives way, after a quarter of a second.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """Rows become tasks: those with a known external id change it, all others are new.
 
-Called inside the transaction of a step; it locks the rows of tasks and leaves the head, which all
-writers of the workspace share, to the record that follows. A row sets the columns that it has.
+Called inside the transaction of a step; it locks the rows of tasks, takes external ids in their own
+order, and leaves the head, which all writers of the workspace share, to the end. A row sets the
+columns that it has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,25 +19,26 @@ from tasks_app.events.catalogue import EventType
 from tasks_app.events.cause import Cause
 from tasks_app.events.import_progress import import_cause
 from tasks_app.events.new_event import NewEvent
+from tasks_app.events.record import lock_heads
 from tasks_app.events.snapshot import task_snapshot
 from tasks_app.exceptions import FieldError
 from tasks_app.exchange.row import Row
-from tasks_app.models import ImportJob, Task
+from tasks_app.models import ImportJob, Task, WorkspaceHead
 
 TITLE_NEEDED: Final = FieldError("/title", "required", "This field is required.")
 
 
 @dataclass(slots=True)
 class Applied:
-    """What became of rows. ``taken`` counts those that were looked at, from the first."""
+    """What became of rows. ``later`` are the events of tasks that are new, beyond the first."""
 
-    new: list[Task] = field(default_factory=list)
-    new_keys: set[str | None] = field(default_factory=set)
+    new: dict[str, Task] = field(default_factory=dict)
+    known: dict[str, Task] = field(default_factory=dict)
     changed: dict[str, Task] = field(default_factory=dict)
     changed_fields: set[str] = field(default_factory=set)
     events: list[NewEvent] = field(default_factory=list)
+    later: list[NewEvent] = field(default_factory=list)
     faults: list[tuple[Row, FieldError]] = field(default_factory=list)
-    taken: int = 0
     created: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -46,24 +48,19 @@ class Applied:
 def apply_rows(job: ImportJob, rows: Sequence[Row]) -> Applied:
     """Write what rows ask for, in their order; return it with the events that tell of it.
 
-    It stops before a row that changes a task which an earlier one of these makes: the log must
-    know its number first. Raises IntegrityError where somebody else makes a task with the same
-    external id meanwhile; another step then finds it.
+    Raises IntegrityError where somebody else makes a task with the same external id meanwhile;
+    another step then finds it.
     """
-    known = _known(job, rows)
-    done, cause = Applied(), import_cause(job)
+    done, cause = Applied(known=_known(job, rows)), import_cause(job)
     for row in rows:
-        key = row.external_id
-        if key is not None and key in done.new_keys:
-            break
-        done.taken += 1
-        _apply(job, row, known.get(key) if key else None, done, cause)
+        _apply(job, row, done, cause)
     if not job.dry_run:
         _write(done)
+        _number(job, done)
     return done
 
 
-def _known(job: ImportJob, rows: Sequence[Row]) -> dict[str | None, Task]:
+def _known(job: ImportJob, rows: Sequence[Row]) -> dict[str, Task]:
     """Lock the tasks that rows name, in the order of their ids: two imports don't cross."""
     keys = {row.external_id for row in rows if row.external_id is not None}
     if not keys:
@@ -71,10 +68,11 @@ def _known(job: ImportJob, rows: Sequence[Row]) -> dict[str | None, Task]:
     found = Task.objects.in_workspace(job.workspace_id).filter(external_id__in=keys)
     if not job.dry_run:
         found = found.select_for_update(no_key=True, of=("self",))
-    return {task.external_id: task for task in found.order_by("pk")}
+    return {str(task.external_id): task for task in found.order_by("pk")}
 
 
-def _apply(job: ImportJob, row: Row, task: Task | None, done: Applied, cause: Cause) -> None:
+def _apply(job: ImportJob, row: Row, done: Applied, cause: Cause) -> None:
+    task = done.known.get(row.external_id) if row.external_id else None
     errors = row.errors or ([] if task or "title" in row.fields else [TITLE_NEEDED])
     if errors:
         done.failed += 1
@@ -89,8 +87,9 @@ def _apply(job: ImportJob, row: Row, task: Task | None, done: Applied, cause: Ca
 def _create(job: ImportJob, fields: Mapping[str, Any], done: Applied, cause: Cause) -> None:
     task = Task(workspace_id=job.workspace_id, created_by=cause.name, **fields)
     task.updated_at = task.created_at
-    done.new.append(task)
-    done.new_keys.add(task.external_id)
+    done.new[str(task.pk)] = task
+    if task.external_id:
+        done.known[task.external_id] = task
     done.events.append(_event(task, EventType.TASK_CREATED, cause))
 
 
@@ -106,9 +105,12 @@ def _change(task: Task, fields: Mapping[str, Any], done: Applied, cause: Cause) 
     done.updated += 1
     task.version += 1
     task.updated_at = timezone.now()
-    done.changed[str(task.pk)] = task
-    done.changed_fields |= changes.keys()
     done.events.append(_event(task, EventType.TASK_UPDATED, cause, changes=changes))
+    if str(task.pk) in done.new:
+        done.later.append(done.events[-1])
+    else:
+        done.changed[str(task.pk)] = task
+        done.changed_fields |= changes.keys()
 
 
 def _event(task: Task, kind: EventType, cause: Cause, **data: Any) -> NewEvent:
@@ -124,10 +126,21 @@ def _event(task: Task, kind: EventType, cause: Cause, **data: Any) -> NewEvent:
 
 def _write(done: Applied) -> None:
     if done.new:
-        _insert(done.new)
+        _insert(sorted(done.new.values(), key=lambda task: task.external_id or ""))
     if done.changed:
         names = [*sorted(done.changed_fields), "version", "updated_at"]
         Task.objects.bulk_update(done.changed.values(), names)
+
+
+def _number(job: ImportJob, done: Applied) -> None:
+    """Tell later events of tasks that are made here the numbers that the log will give them."""
+    if not done.later:
+        return
+    lock_heads([job.workspace_id])
+    head = WorkspaceHead.objects.values_list("task_number", flat=True).get(pk=job.workspace_id)
+    numbers = {pk: number for number, pk in enumerate(done.new, head + 1)}
+    for event in done.later:
+        event.data["task"]["number"] = numbers[str(event.task_id)]
 
 
 def _insert(tasks: Sequence[Task]) -> None:

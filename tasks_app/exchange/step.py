@@ -95,14 +95,10 @@ def _take(job: ImportJob) -> list[NewEvent]:
     found = _next(job)
     rows = [_read(job, place, record) for place, record in found if not record.is_blank]
     done = apply_rows(job, rows)
-    stopped = rows[done.taken].number if done.taken < len(rows) else None
-    for place, record in found:
-        if place[0] == stopped and not record.is_blank:
-            break
+    for _, record in found:
         _pass(job, record)
-    else:
-        if not found:
-            job.state, job.ended_at = ImportState.DONE, _now(job)
+    if not found:
+        job.state, job.ended_at = ImportState.DONE, _now(job)
     _note(job, done)
     return [] if job.dry_run else done.events
 

@@ -8,9 +8,12 @@ from functools import partial
 import pytest
 from django.db import connection, transaction
 
+from tasks_app.actions.bulk import change_tasks
+from tasks_app.actions.bulk_plan import Op, Operation
 from tasks_app.actions.task import create_task, update_task
 from tasks_app.delivery.rest import Rest
 from tasks_app.events.record import lock_heads
+from tasks_app.exceptions import Invalid
 from tasks_app.exchange import step, walk
 from tasks_app.exchange.step import advance
 from tasks_app.models import ImportJob, Task, Workspace
@@ -18,7 +21,7 @@ from tests.support import factories
 from tests.support.factories import cause
 from tests.support.imports import begin
 from tests.support.matrix import locked
-from tests.support.threads import DEADLINE, backend_pid, in_thread, until_blocked
+from tests.support.threads import DEADLINE, backend_pid, in_thread, until, until_blocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FILE = b"external_id,title\nE,from the file\n"
@@ -90,6 +93,52 @@ def test_two_imports_of_the_same_tasks_do_not_lock_each_other_out(workspace: Wor
     assert (one.done, two.done) == (90, 90)
     assert one.updated + two.updated == 90
     assert Task.objects.get(external_id="E-7").title == "7"
+
+
+def test_imports_and_a_bulk_of_new_tasks_in_opposite_orders_all_end(workspace: Workspace) -> None:
+    """An import takes external ids in their order, and waits a quarter of a second at most."""
+    names, head = [f"N-{n:02}" for n in range(90)], b"external_id,title\n"
+    orders = (names, names[::-1])
+    files = [head + b"".join(b"%s,t\n" % name.encode() for name in one) for one in orders]
+    jobs = [counted(workspace, data) for data in files]
+    operations = [
+        Operation(op=Op.CREATE, fields={"external_id": name, "title": "t"}) for name in names[::-1]
+    ]
+    act = partial(change_tasks, workspace_id=workspace.pk, operations=operations, cause=cause())
+    all_three = [*(in_thread(partial(to_the_end, job.pk)) for job in jobs), in_thread(act)]
+    ended = [thread.exception(DEADLINE * 2) for thread in all_three]
+    assert ended[:2] == [None, None]
+    assert ended[2] is None or isinstance(ended[2], Invalid)  # an import was there before it
+    assert list(Task.objects.order_by("external_id").values_list("external_id", flat=True)) == names
+
+
+def test_whom_an_import_would_wait_for_in_a_circle_goes_on(workspace: Workspace) -> None:
+    """Forced: as a bulk that has taken the second name and waits for the first."""
+    job = counted(workspace, b"external_id,title\nA,a\nB,b\n")
+    held, go, pids = threading.Event(), threading.Event(), list[int]()
+
+    def other() -> None:
+        with transaction.atomic():
+            create_task(workspace_id=workspace.pk, fields=named("B"), cause=cause())
+            held.set()
+            assert go.wait(DEADLINE)
+            create_task(workspace_id=workspace.pk, fields=named("A"), cause=cause())
+
+    writing = in_thread(other)
+    assert held.wait(DEADLINE)
+    taking = in_thread(lambda: (pids.append(backend_pid()), walk._isolated(job.pk)))
+    until(lambda: bool(pids), "it has begun")
+    until_blocked(pids[0])
+    go.set()
+    writing.result(DEADLINE)
+    taking.result(DEADLINE)
+    to_the_end(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.updated, job.trouble) == ("done", 2, 0)
+
+
+def named(name: str) -> dict[str, str]:
+    return {"external_id": name, "title": "live"}
 
 
 def to_the_end(job_id: uuid.UUID) -> None:

@@ -70,6 +70,28 @@ def test_rows_with_a_known_external_id_change_that_task_by_the_columns_they_have
     assert imported(workspace, b"external_id,title\nE-2,same\n").unchanged == 1
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_rows_of_one_external_id_are_taken_in_one_step(workspace: Workspace, dry_run: bool) -> None:
+    """Also those that name no title, once a row before them did."""
+    create_task(workspace_id=workspace.pk, fields={"title": "0"}, cause=cause())
+    rows = [{"external_id": f"E-{n // 3}", "title": str(n)} for n in range(90)]
+    for row in rows[2::3]:
+        row["priority"] = row.pop("title") and "low"
+    job = begin(workspace, lines(*rows), dry_run=dry_run)
+    assert [advance(job.pk) for _ in range(3)] == [True, True, False]  # counted, taken, ended
+    job.refresh_from_db()
+    assert (job.state, job.created, job.updated, job.failed) == ("done", 30, 60, 0)
+    if dry_run:
+        assert Task.objects.count() == 1
+        return
+    made = Task.objects.filter(external_id__isnull=False).order_by("number")
+    shown = list(made.values_list("number", "external_id", "title", "priority", "version"))
+    assert shown == [(n + 2, f"E-{n}", str(3 * n + 1), "low", 3) for n in range(30)]
+    told = [event.data["task"] for event in log(workspace) if event.type == "task_updated"]
+    assert [one["number"] for one in told] == [n // 2 + 2 for n in range(60)]
+    assert [one["version"] for one in told] == [2, 3] * 30
+
+
 def test_bad_rows_are_named_and_the_others_go_on(workspace: Workspace) -> None:
     data = (
         b"title,status,due_at,labels,metadata\n"
