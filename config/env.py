@@ -19,6 +19,8 @@ LOCAL = {
     "SECRET_KEY": "local-only-not-a-secret",
     "ENCRYPTION_KEYS": "local:bG9jYWwtb25seS1ub3QtYS1zZWNyZXQtMzItYnl0ZXM=",
 }
+SERVERS = {"DATABASE_URL", "REDIS_URL"}
+BESIDE_UP = " Beside a running `make up` of this checkout (and DATA_DIR) it need not be."
 CHECKOUT = Path(__file__).resolve().parent.parent
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -38,7 +40,8 @@ class Environment:
         if value is not None:
             return value
         if default is None:
-            raise ImproperlyConfigured(f"{name} is not set and has no default.")
+            beside = BESIDE_UP if name in SERVERS else ""
+            raise ImproperlyConfigured(f"{name} is not set and has no default.{beside}")
         return default
 
     def boolean(self, name: str, default: bool) -> bool:

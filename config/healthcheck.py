@@ -1,20 +1,22 @@
 """`python -m config.healthcheck`: is the role that runs in this container well? Exit code 0 or 1.
 
 Asked every few seconds, so it loads neither Django nor the domain. What the role is, and where it
-listens, is in a file that `config.roles` left in the temporary folder.
+listens, is in a file that `config.roles` left in the temporary folder; where there is none, nobody
+began here.
 """
 
 import http.client
 import os
 import socket
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import psycopg
 
 from config.env import env
-from config.roles import NOTE, Role
+from config.roles import COMMAND, Role
 from config.url_password import with_password
 
 PATIENCE: Final = 3  # seconds
@@ -23,7 +25,9 @@ PATHS: Final = {"api": "/healthz", "stream": "/stream/readyz"}
 
 
 def trouble(role: Role) -> str:
-    """Return what is wrong with the role, or an empty text."""
+    """Return what is wrong with the role, or an empty text. A command is well while it runs."""
+    if role.name == COMMAND:
+        return ""
     try:
         return _answers(role) if role.name in PATHS else _beats(role)
     except (OSError, http.client.HTTPException, psycopg.Error) as error:
@@ -32,11 +36,10 @@ def trouble(role: Role) -> str:
 
 def _answers(role: Role) -> str:
     host = "127.0.0.1" if role.host == "0.0.0.0" else role.host  # noqa: S104 - from there to here
-    asked = http.client.HTTPConnection(host, role.port, timeout=PATIENCE)
     name = env.items("ALLOWED_HOSTS", "localhost")[0]
-    asked.request("GET", PATHS[role.name], headers={"Host": name})
-    status = asked.getresponse().status
-    asked.close()
+    with closing(http.client.HTTPConnection(host, role.port, timeout=PATIENCE)) as asked:
+        asked.request("GET", PATHS[role.name], headers={"Host": name})
+        status = asked.getresponse().status
     return "" if status == http.HTTPStatus.OK else f"{role.name} answers {status}"
 
 
@@ -58,8 +61,12 @@ def _beats(role: Role) -> str:
 
 
 def main() -> None:
-    """Exit with what is wrong, or with 0. Without a note there is no role: a command runs."""
-    if NOTE.exists() and (said := trouble(Role.read())):
+    """Exit with what is wrong, or with 0."""
+    try:
+        role = Role.read()
+    except (OSError, ValueError, TypeError) as error:
+        sys.exit(f"No role has noted that it began here: {error}")
+    if said := trouble(role):
         sys.exit(said)
 
 

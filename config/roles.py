@@ -17,6 +17,7 @@ from typing import Final
 MANAGE: Final = str(Path(__file__).resolve().parent.parent / "manage.py")
 API_THREADS: Final = 4  # one core's worth of Django; more only queue for the interpreter
 PORT: Final = 8000
+COMMAND: Final = "command"  # what is no role
 NOTE: Final = Path(tempfile.gettempdir()) / "aftercommit-role.json"
 # Without its banner, and without its warning about root: `make up` does run as who started it.
 CELERY: Final = (
@@ -90,6 +91,7 @@ BY_ROLE: Final[dict[str, Callable[[str, int], tuple[str, ...]]]] = {
 def become(arguments: Sequence[str]) -> None:
     """Replace this process by the role or the ``manage.py`` command that the arguments name."""
     role = arguments[0] if arguments else "help"
+    noted = Role(name=COMMAND, pid=os.getpid(), host="", port=0)
     command: tuple[str, ...] = (MANAGE, *arguments)
     if role in BY_ROLE:
         parser = ArgumentParser(prog=role)
@@ -97,8 +99,9 @@ def become(arguments: Sequence[str]) -> None:
         parser.add_argument("--port", type=int, default=PORT)
         options = parser.parse_args(arguments[1:])
         command = BY_ROLE[role](options.host, options.port)
-        Role(name=role, pid=os.getpid(), host=options.host, port=options.port).note()
+        noted = Role(name=role, pid=os.getpid(), host=options.host, port=options.port)
         os.environ["ROLE"] = role
+    noted.note()
     os.execv(sys.executable, (sys.executable, *command))  # noqa: S606 - there is no shell in it
 
 

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from config.env import env
+from config.url_password import with_password
 
 BACKENDS: Final = "django.core.mail.backends."
 SMTP: Final = {"smtp": 25, "smtp+tls": 587, "smtps": 465}  # the second one by STARTTLS
@@ -57,7 +58,11 @@ def sender(text: str) -> str:
     return text
 
 
-_mail = env.parsed("EMAIL_URL", "console:", email_settings)
+_mail = env.parsed(
+    "EMAIL_URL",
+    "console:",
+    lambda url: email_settings(with_password(url, env.text("EMAIL_PASSWORD", ""))),
+)
 EMAIL_BACKEND: str = _mail["EMAIL_BACKEND"]
 EMAIL_FILE_PATH: str | None = _mail.get("EMAIL_FILE_PATH")
 EMAIL_HOST: str = _mail.get("EMAIL_HOST", "localhost")

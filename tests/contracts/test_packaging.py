@@ -99,6 +99,16 @@ def test_secrets_come_from_files_and_none_has_a_default(services: dict[str, Any]
             assert not re.search(r"://[^/]*:[^/]*@", str(value)), name
 
 
+def test_each_server_that_wants_a_password_has_it_from_a_file(services: dict[str, Any]) -> None:
+    """So nobody has to write one into .env, which every container is told."""
+    raw = (CHECKOUT / ".env.example").read_text(encoding="utf-8")
+    assert not re.search(r"://[^/\s]*:[^/\s]*@", raw)
+    for name in OURS:
+        given = set(services[name]["environment"])
+        for server in ("DATABASE", "REDIS", "CACHE", "EMAIL"):
+            assert {f"{server}_URL", f"{server}_PASSWORD_FILE"} <= given
+
+
 def test_every_role_of_the_image_has_its_service(services: dict[str, Any]) -> None:
     commands = {service: services[service]["command"] for service in OURS}
     assert {command[0] for command in commands.values()} == {*roles.BY_ROLE, "prepare"}

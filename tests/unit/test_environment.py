@@ -143,3 +143,8 @@ def test_a_wrong_address_is_refused_without_its_password() -> None:
     with pytest.raises(ImproperlyConfigured) as refusal:
         told.parsed("NAME", None, valkey_address)
     assert "hunter2" not in str(refusal.value)
+
+
+def test_a_server_that_is_not_named_says_who_would_name_it() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"DATABASE_URL is not set.*`make up`"):
+        Environment({}).text("DATABASE_URL")
