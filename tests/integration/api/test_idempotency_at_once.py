@@ -37,8 +37,8 @@ def workspace(transactional_db: None) -> Workspace:
     return factories.workspace()
 
 
-@pytest.fixture
-def port() -> Iterator[int]:
+@pytest.fixture(scope="module")
+def port(django_db_setup: None) -> Iterator[int]:
     with api_server(threads=8) as running:
         yield running
 
