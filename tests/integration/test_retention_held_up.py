@@ -11,7 +11,7 @@ from tasks_app.actions.delivery import retry_delivery
 from tasks_app.delivery import sweep as sweep_module
 from tasks_app.delivery.retention import look_again
 from tasks_app.delivery.sweep import erase_the_past, sweep
-from tasks_app.models import Attempt, Delivery, Destination, Event, Workspace
+from tasks_app.models import Attempt, Delivery, Destination, Event, LogFloor, Workspace
 from tests.integration.test_retention import ON, _step, forget, make, past, seqs
 from tests.races.test_delivery_races import Holder
 from tests.support.backlog import backlog
@@ -109,12 +109,16 @@ def test_a_step_looks_no_further_than_it_can_erase(
     past(workspace, 91)
     monkeypatch.setattr("tasks_app.delivery.retention.MOST", 8)
     look_again()
-    left = [Delivery.objects.count()]
+    left, came_to = [Delivery.objects.count()], [0]
     with ON:
         while _step():
             left.append(Delivery.objects.count())
+            came_to.append(LogFloor.objects.get().erased_to)
     assert left[-1] == 0
     assert max(before - after for before, after in itertools.pairwise(left)) == 8
+    # Whole events at a time, but for the one that has more than a step.
+    stood_still = [here for before, here in itertools.pairwise(came_to) if before == here]
+    assert set(stood_still) == {one.event_seq - 1}
     assert [seq for seq in seqs(workspace) if seq <= 40] == []
 
 
@@ -126,6 +130,7 @@ def test_it_waits_for_nobody_who_retries_by_hand(workspace: Workspace) -> None:
     settled(FAILED)
     past(workspace, 91)
     dead = Delivery.objects.get(destination=first)
+    LogFloor.objects.create(workspace_id=workspace.pk, kept_from=seqs(workspace)[-1] + 1)
     retrying = Holder(
         lambda: retry_delivery(workspace_id=workspace.pk, delivery_id=dead.pk, cause=cause())
     )

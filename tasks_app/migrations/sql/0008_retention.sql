@@ -25,16 +25,16 @@ BEGIN
     until := least(floor.erased_to + stride, floor.kept_from - 1);
     SELECT least(until, min(r.from_seq) - 1) INTO until FROM replay r
         WHERE r.workspace_id = workspace AND r.state IN ('running', 'waiting');
-    -- No further than to `most` deliveries, or those of one event: what is looked at is what can go.
+    -- No further than to fewer than `most` deliveries, or those of one event: what is looked at is what can go.
     WHILE until > floor.erased_to + 1 LOOP
         SELECT count(*) INTO many FROM (
             SELECT 1 FROM destination x CROSS JOIN LATERAL (
                 SELECT 1 FROM delivery d
                 WHERE d.destination_id = x.id
                   AND d.event_seq > floor.erased_to AND d.event_seq <= until
-                ORDER BY d.event_seq, d.sequence LIMIT most + 1) o
-            WHERE x.workspace_id = workspace LIMIT most + 1) n;
-        EXIT WHEN many <= most;
+                ORDER BY d.event_seq, d.sequence LIMIT most) o
+            WHERE x.workspace_id = workspace LIMIT most) n;
+        EXIT WHEN many < most;
         until := floor.erased_to + (until - floor.erased_to) / 2;
     END LOOP;
     SELECT least(until, min(o.event_seq) - 1) INTO until
