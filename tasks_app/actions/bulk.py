@@ -15,7 +15,6 @@ from typing import Final
 import orjson
 from django.db import OperationalError, connection, transaction
 from django.db.models import Q
-from psycopg.errors import LockNotAvailable
 
 from tasks_app.actions.bulk_plan import Done, Op, Operation, Plan
 from tasks_app.actions.taken import Taken, refused_where_taken
@@ -31,6 +30,7 @@ OPERATIONS_MAX: Final = 1000
 #: answered and kept for a repeat is written with the head held, for which all others wait.
 OUTCOME_BYTES: Final = 8 * 1024 * 1024
 PATIENCE: Final = 500  # ms that one bulk waits for another; each waits in a thread of the api
+LOCK_NOT_AVAILABLE: Final = "55P03"
 TRIES: Final = 3
 
 # Rows as one document: with a parameter for each value, reading the statement takes longer than
@@ -88,7 +88,7 @@ def _alone(workspace_id: uuid.UUID) -> None:
         try:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])
         except OperationalError as error:
-            if isinstance(error.__cause__, LockNotAvailable):
+            if getattr(error.__cause__, "sqlstate", "") == LOCK_NOT_AVAILABLE:
                 raise TooManyBulks from error
             raise
         cursor.execute("SET LOCAL lock_timeout TO DEFAULT")

@@ -256,9 +256,8 @@ def test_no_planted_secret_appears_anywhere(house: House) -> None:
             assert api.post("tasks/", json={"title": f"Task {number}"}).status_code == 201
         listed = api.get("destinations/?limit=500").json()["results"]
         repeated = {"Idempotency-Key": "kept with its answer"}
-        named = api.patch(
-            f"destinations/{listed[0]['id']}/", json={"name": "once"}, headers=repeated
-        )
+        one = next(row["id"] for row in listed if row["headers"])
+        named = api.patch(f"destinations/{one}/", json={"name": "once"}, headers=repeated)
         assert PLANTED["plain header"] in named.text
         tickets = misbehave(house, api, listed[0]["id"])
         let_the_database_refuse(house, api)
