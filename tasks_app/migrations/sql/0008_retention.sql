@@ -25,7 +25,7 @@ BEGIN
     until := least(floor.erased_to + stride, floor.kept_from - 1);
     SELECT least(until, min(r.from_seq) - 1) INTO until FROM replay r
         WHERE r.workspace_id = workspace AND r.state IN ('running', 'waiting');
-    -- No further than to fewer than `most` deliveries, or those of one event: what is looked at is what can go.
+    -- Fewer than `most` deliveries, or those of one event: what is looked at is what can go.
     WHILE until > floor.erased_to + 1 LOOP
         SELECT count(*) INTO many FROM (
             SELECT 1 FROM destination x CROSS JOIN LATERAL (
