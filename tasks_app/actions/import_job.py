@@ -41,7 +41,7 @@ def open_import(*, workspace_id: uuid.UUID, cause: Cause) -> ImportJob:
 @transaction.atomic
 def keep_part(*, job_id: uuid.UUID, number: int, data: bytes) -> None:
     """Keep a part of the file. Raises NotFound where the room was taken back meanwhile."""
-    rows = ImportJob.objects.filter(pk=job_id, state="receiving")
+    rows = ImportJob.objects.filter(pk=job_id, state="receiving", ended_at=None)
     if not rows.update(size=F("size") + len(data), told_at=Now()):
         raise NotFound
     ImportChunk.objects.create(job_id=job_id, number=number, data=data)
@@ -69,8 +69,8 @@ def begin_import(
 
     Raises NotFound where the room was taken back meanwhile.
     """
-    job = ImportJob.objects.select_for_update(no_key=True).filter(pk=job_id, state="receiving")
-    found = job.first()
+    rows = ImportJob.objects.filter(pk=job_id, state="receiving", ended_at=None)
+    found = rows.select_for_update(no_key=True).first()
     if found is None:
         raise NotFound
     found.format, found.filename, found.dry_run = file_format, filename, dry_run
