@@ -52,31 +52,40 @@ class Turn(Enum):
     BUSY = "busy"
 
 
-def make_scheduled() -> None:
-    """Make tasks of what is due, for about SLICE seconds. Called by beat, every second."""
+def make_scheduled() -> int:
+    """Make tasks of what is due, for about SLICE seconds; return how many turns made any.
+
+    Called by beat, every second.
+    """
     close_old_connections()
-    busy = _rounds(time.monotonic() + SLICE)
+    moved, busy = _rounds(time.monotonic() + SLICE)
     if busy:  # a head that others write to all the time is waited for, one a sweep
-        _isolated(partial(_sized_turn, random.choice(busy), lock_some_heads))  # noqa: S311 - no secret
+        one = random.choice(busy)  # noqa: S311 - no secret
+        moved += _isolated(partial(_sized_turn, one, lock_some_heads)) is Turn.MORE
     _isolated(_look_at_zones)
     _isolated(_forget_seldom)
+    return moved
 
 
-def _rounds(ends: float) -> list[uuid.UUID]:
-    """Give every workspace a turn, and those with more to make another; return the held up."""
-    waiting, busy = _workspaces(), list[uuid.UUID]()
+def _rounds(ends: float) -> tuple[int, list[uuid.UUID]]:
+    """Give every workspace a turn, and those with more to make another.
+
+    Return how many turns made something, and who is held up.
+    """
+    waiting, busy, moved = _workspaces(), list[uuid.UUID](), 0
     while waiting:
         more = []
         for pk in waiting:
             turn = _isolated(partial(_sized_turn, pk, lock_free_heads))
             if turn is Turn.MORE:
                 more.append(pk)
+                moved += 1
             elif turn is Turn.BUSY:
                 busy.append(pk)
             if time.monotonic() > ends:
-                return busy
+                return moved, busy
         waiting = more
-    return busy
+    return moved, busy
 
 
 def _workspaces() -> list[uuid.UUID]:

@@ -26,6 +26,7 @@ COUNTING_SECONDS: Final = 2.0  # a replay whose total takes longer begins withou
 DRY_RUN_SECONDS: Final = 10.0  # a dry run that takes longer says how far it came
 CLOCK_SLACK: Final = timedelta(hours=1)  # the log's times may be out of order by less
 ERRORS_SHOWN: Final = 20
+RATE_MAX: Final = 10_000  # deliveries a second
 OPEN_MAX: Final = 100  # of a workspace, waiting ones too
 
 
@@ -52,9 +53,10 @@ def create_replay(
 ) -> Replay:
     """Begin a replay; the sweep makes its deliveries, ``rate`` a second at most.
 
-    Raises NotFound, Invalid where an id is unknown or no longer kept, and LimitReached where 100
-    are under way.
+    Raises NotFound, Invalid where an id is unknown or no longer kept or the rate is none, and
+    LimitReached where 100 are under way.
     """
+    _check_rate(rate)
     replay, destination = _planned(workspace_id, destination_id, selection)
     chosen = _counted(replay, seconds=COUNTING_SECONDS)
     replay.total = chosen.total if chosen.is_whole else None
@@ -66,6 +68,12 @@ def create_replay(
         record_event(progress_event(replay, destination, cause))
         replay.refresh_from_db()
     return replay
+
+
+def _check_rate(rate: int | None) -> None:
+    if rate is not None and not 1 <= rate <= RATE_MAX:
+        detail = f"A rate is 1 to {RATE_MAX:,} deliveries a second."
+        raise Invalid(detail, errors=(FieldError("/rate", "out_of_range", detail),))
 
 
 def count_replay(

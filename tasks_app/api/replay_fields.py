@@ -6,6 +6,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
+from tasks_app.actions.replay import RATE_MAX
 from tasks_app.api.fields import (
     Distinct,
     Flag,
@@ -21,7 +22,6 @@ from tasks_app.models import DeliveryState, ReplayState
 from tasks_app.models.delivery import OPEN_STATES
 
 IDS_MAX: Final = 10_000
-RATE_MAX: Final = 10_000
 ENDED: Final = [state for state in DeliveryState.values if state not in OPEN_STATES]
 
 

@@ -33,8 +33,8 @@ TROUBLES: Final = 5  # steps in a row without an end; then it is ours to look in
 def import_some() -> int:
     """Walk imports that are under way for up to SLICE seconds; return how many steps moved."""
     close_old_connections()
-    ends, moved = time.monotonic() + SLICE, 0
-    walking = _walking()
+    walking, moved = _walking(), 0
+    ends = time.monotonic() + SLICE
     while walking and time.monotonic() < ends:
         walking = [pk for pk in walking if time.monotonic() < ends and _isolated(pk)]
         moved += len(walking)

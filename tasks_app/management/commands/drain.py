@@ -23,7 +23,15 @@ from tasks_app.delivery.post import send_notices
 from tasks_app.delivery.sweep import clear_up, erase_the_past
 from tasks_app.delivery.worker import Turn
 from tasks_app.exchange.walk import import_some
-from tasks_app.models import Delivery, DeliveryState, LongQueue, Replay, ReplayState
+from tasks_app.models import (
+    Delivery,
+    DeliveryState,
+    ImportJob,
+    LongQueue,
+    Replay,
+    ReplayState,
+    Schedule,
+)
 from tasks_app.observability.metric_report import report_as
 from tasks_app.observability.metrics import ATTEMPTS
 from tasks_app.recurring import make_scheduled
@@ -65,13 +73,15 @@ class Command(BaseCommand):
         in_vain = 0
         while in_vain < IN_VAIN and not turn.is_over() and time.monotonic() < ends:
             done = sum(_attempts().values())
-            for job in (clear_up, make_scheduled, import_some, send_notices, erase_the_past):
-                job()
+            clear_up()
+            steps = make_scheduled() + import_some()
+            send_notices()
+            erase_the_past()
             turn.leave_word()
             run_once(turn)
             if not _expects():
                 return
-            moved = sum(_attempts().values()) > done
+            moved = steps > 0 or sum(_attempts().values()) > done
             in_vain = 0 if moved else in_vain + 1
             time.sleep(0 if moved else PAUSE)
 
@@ -114,6 +124,11 @@ def _attempts() -> dict[str, float]:
 
 
 def _expects() -> bool:
-    """Tell whether something is due now, or will be once a replay or a long queue has gone on."""
-    replays = Replay.objects.filter(state=ReplayState.RUNNING)
-    return due_in(ahead=0) < NEVER or replays.exists() or LongQueue.objects.exists()
+    """Tell whether something is due now, or will be once a job or a long queue has gone on."""
+    jobs = (
+        Replay.objects.filter(state=ReplayState.RUNNING),
+        ImportJob.objects.under_way(),
+        Schedule.objects.due(),
+        LongQueue.objects.all(),
+    )
+    return due_in(ahead=0) < NEVER or any(job.exists() for job in jobs)

@@ -14,13 +14,26 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django.fixtures import Settings
 
+from tasks_app import recurring
 from tasks_app.actions.task import create_task, update_task
 from tasks_app.delivery.sweep import clear_up
-from tasks_app.models import Delivery, ProcessBeat, Replay, ReplayState, Workspace
+from tasks_app.exchange import step, walk
+from tasks_app.management.commands import drain
+from tasks_app.models import (
+    Delivery,
+    ProcessBeat,
+    Replay,
+    ReplayState,
+    Schedule,
+    Task,
+    Workspace,
+)
 from tests.support import factories
 from tests.support.api_server import database_url
 from tests.support.engine import deliver, states, to
 from tests.support.factories import cause
+from tests.support.imports import begin
+from tests.support.schedules import came, schedule
 from tests.support.sink import held, sink, status
 from tests.support.threads import in_thread, until
 
@@ -156,6 +169,24 @@ def test_a_drain_walks_replays_and_stops_at_their_end(workspace: Workspace) -> N
     assert not Delivery.objects.unfinished().exists()
 
 
+def test_a_drain_takes_all_rows_of_an_import_and_makes_all_of_its_schedules(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rounds of a slice each it takes, and though nothing is sent meanwhile."""
+    monkeypatch.setattr(drain, "IN_VAIN", 1)
+    monkeypatch.setattr(walk, "SLICE", 0.01)  # a step or two
+    monkeypatch.setattr(recurring, "SLICE", 0.0)  # a turn
+    monkeypatch.setattr(step, "STEP", 3)
+    every = [schedule(workspace, cron="* * * * *") for _ in range(10)]
+    came(*every, ago=timedelta(minutes=14))
+    job = begin(workspace, b"title\n" + b"row\n" * 30)
+    assert "nothing was due" in run("drain")
+    job.refresh_from_db()
+    assert (job.state, job.created) == ("done", 30)
+    assert not Schedule.objects.due().exists()
+    assert Task.objects.count() >= 30 + 140
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -166,6 +197,8 @@ def test_a_drain_walks_replays_and_stops_at_their_end(workspace: Workspace) -> N
         (["{slug}", "mine", "--from-seq=9", "--to-seq=1"], "before it begins"),
         (["{slug}", "mine", "--from-time=yesterday"], "ISO 8601"),
         (["{slug}", "mine", "--state=pending"], "invalid choice"),
+        (["{slug}", "mine", "--from-seq=1", "--rate=0"], "A rate is 1 to"),
+        (["{slug}", "mine", "--from-seq=1", "--rate=-5"], "A rate is 1 to"),
     ],
 )
 def test_a_replay_that_makes_no_sense_is_refused_with_a_sentence(
