@@ -9,6 +9,7 @@ from django.db import connection
 from config.doctor.finding import Finding, fail, ok, warn
 
 LATE: Final = 60  # seconds
+STILL: Final = 300  # seconds; many imports take turns
 # Due, and nothing of its destination's holds it back. One look-up by index a destination and rank.
 LOOK: Final = """
     SELECT count(*), coalesce(extract(epoch FROM statement_timestamp() - min(f.due)), 0)::integer,
@@ -27,11 +28,20 @@ LOOK: Final = """
       AND (x.blocked_until IS NULL OR x.blocked_until <= statement_timestamp())
       AND (c.state IS NULL OR c.state = 'closed')
 """
+# Of workspaces that are there: schedules that are overdue, imports that nobody has moved.
+JOBS: Final = """
+    SELECT (SELECT count(*) FROM schedule s JOIN workspace w ON w.id = s.workspace_id
+            WHERE s.state = 'active' AND w.deleted_at IS NULL
+              AND s.next_at < statement_timestamp() - make_interval(secs => %s)),
+        (SELECT count(*) FROM import_job j JOIN workspace w ON w.id = j.workspace_id
+         WHERE j.state = 'running' AND w.deleted_at IS NULL
+           AND j.told_at < statement_timestamp() - make_interval(secs => %s))
+"""
 NAMES: Final = ("destinations", "late", "quiet", "stale", "mails")
 
 
 def look_at_backlog() -> Iterator[Finding]:
-    """Due work, leases that nobody takes over, mails that do not go out."""
+    """Due work, leases that nobody takes over, mails that do not go out, jobs that stand still."""
     with connection.cursor() as cursor:
         cursor.execute(LOOK)
         seen: dict[str, Any] = dict(zip(NAMES, cursor.fetchone(), strict=True))
@@ -46,7 +56,27 @@ def look_at_backlog() -> Iterator[Finding]:
         yield warn(
             "backlog", said, "See mail above, and SELECT * FROM notice WHERE ended_at IS NULL."
         )
+    yield from _jobs()
     yield _due(seen)
+
+
+def _jobs() -> Iterator[Finding]:
+    """What the sweep and the workers do beside deliveries."""
+    with connection.cursor() as cursor:
+        cursor.execute(JOBS, [LATE, STILL])
+        schedules, imports = cursor.fetchone()
+    if schedules:
+        yield fail(
+            "backlog",
+            f"{schedules} schedules are overdue by more than {LATE} s",
+            "See beat and worker above, and schedules_failed in the log of workers.",
+        )
+    if imports:
+        yield fail(
+            "backlog",
+            f"{imports} imports have stood still for more than {STILL} s",
+            "See beat and worker above, and import_step_failed in the log of workers.",
+        )
 
 
 def _due(seen: dict[str, Any]) -> Finding:

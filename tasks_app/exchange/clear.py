@@ -5,7 +5,7 @@ once may take longer than a statement may.
 """
 
 import time
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection, transaction
 
@@ -61,7 +61,7 @@ def forget_the_old() -> int:
     return gone
 
 
-def _execute(statement: str, *parameters: object) -> int:
+def _execute(statement: str, *parameters: Any) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return int(cursor.rowcount)

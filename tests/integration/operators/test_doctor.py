@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from tests.support import factories
 from tests.support.api_server import database_url
 from tests.support.engine import to
 from tests.support.factories import cause
+from tests.support.imports import begin
+from tests.support.schedules import SELDOM, came, schedule
 from tests.support.servers import own_valkey
 from tests.support.smtp_server import smtp_server
 
@@ -171,6 +174,21 @@ def test_a_backlog_that_does_not_move_and_leases_that_nobody_takes_are_failures(
     Delivery.objects.update(state="leased", claim_id="00000000-0000-0000-0000-000000000001")
     execute("UPDATE delivery SET lease_expires_at = now() - interval '5 minutes'")
     assert "nobody takes them over" in said(ask()[1], "backlog")
+
+
+def test_schedules_that_are_overdue_and_imports_that_stand_still_are_failures(
+    workspace: Workspace,
+) -> None:
+    came(schedule(workspace, cron=SELDOM), ago=timedelta(minutes=2))
+    begin(workspace, b"title\nx\n")
+    well, found = ask()
+    assert not well
+    assert "1 schedules are overdue" in said(found, "backlog")
+    execute("UPDATE import_job SET told_at = now() - interval '6 minutes'")
+    execute("UPDATE schedule SET next_at = now()")
+    assert "1 imports have stood still" in said(ask()[1], "backlog")
+    execute("UPDATE import_job SET told_at = now()")
+    assert levels(ask()[1], "backlog") == {"OK"}
 
 
 def test_a_destination_that_is_paused_is_no_backlog_of_ours(workspace: Workspace) -> None:
