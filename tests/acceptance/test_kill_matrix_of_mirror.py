@@ -12,6 +12,7 @@ from tasks_app.events.record import lock_heads
 from tasks_app.models import Delivery, Twin, Workspace
 from tests.support.engine import to
 from tests.support.factories import cause
+from tests.support.matrix import silence_passes
 from tests.support.receiver import Exchange
 from tests.support.rest_server import Reply, Trouble, rest_server
 from tests.support.threads import until
@@ -72,6 +73,7 @@ def test_worker_killed_after_the_answer_to_a_create_makes_no_second_twin(
             )
         elif then == "delete":
             delete_task(workspace_id=workspace.pk, task_id=task.pk, cause=cause())
+        silence_passes()
         with worker(tmp_path, name="two"):
             until(all_ended, "everything has ended")
     assert there.created == 1
