@@ -50,15 +50,16 @@ def _measure(side: str) -> dict[str, Any]:
             "REDIS_URL": valkey.url,
             "SANDBOX_SECRETS": SECRET,
         }
-        _run(["manage.py", "migrate", "--verbosity", "0"], environment)
-        with _sandbox(environment) as address:
+        run_python(["manage.py", "migrate", "--verbosity", "0"], environment)
+        with sandbox(environment) as address:
             module = "tests.benchmarks.deliver_run"
-            said = _run(["-m", module, side, address, str(COUNT)], environment)
+            said = run_python(["-m", module, side, address, str(COUNT)], environment)
     result: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
     return result
 
 
-def _run(arguments: list[str], environment: dict[str, str]) -> str:
+def run_python(arguments: list[str], environment: dict[str, str]) -> str:
+    """Return what a Python program of the checkout prints; raises where it fails."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=CHECKOUT,
@@ -71,7 +72,8 @@ def _run(arguments: list[str], environment: dict[str, str]) -> str:
 
 
 @contextlib.contextmanager
-def _sandbox(environment: dict[str, str]) -> Iterator[str]:
+def sandbox(environment: dict[str, str]) -> Iterator[str]:
+    """Run the receiver; give its address."""
     port = free_port()
     command = [sys.executable, "manage.py", "sandbox", "--port", str(port)]
     process = subprocess.Popen(

@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from config.env import data_dir
-from tests.benchmarks.bench_deliver import _run, _sandbox
+from tests.benchmarks.bench_deliver import run_python, sandbox
 from tests.support.engine_secret import SECRET
 from tests.support.servers import own_postgres, own_valkey
 
@@ -47,10 +47,10 @@ def _measure(module: str, side: str) -> dict[str, Any]:
             "REDIS_URL": valkey.url,
             "SANDBOX_SECRETS": SECRET,
         }
-        _run(["manage.py", "migrate", "--verbosity", "0"], environment)
-        with _sandbox(environment) as good, _sandbox(environment) as bad:
+        run_python(["manage.py", "migrate", "--verbosity", "0"], environment)
+        with sandbox(environment) as good, sandbox(environment) as bad:
             arguments = ["-m", f"tests.benchmarks.{module}", side, good, bad]
-            said = _run(arguments, environment)
+            said = run_python(arguments, environment)
     result: dict[str, Any] = json.loads(said.strip().splitlines()[-1])
     return result
 
