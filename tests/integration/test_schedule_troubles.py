@@ -76,8 +76,8 @@ def test_a_schema_of_another_release_costs_no_occurrence(workspace: Workspace) -
     """As where a worker of the old release still runs when the new one has migrated."""
     every = schedule(workspace, cron=SELDOM)
     at = came(every)
-    table = "ALTER TABLE schedule_occurrence RENAME"
-    with meanwhile(f"{table} task_id TO task", f"{table} task TO task_id"):
+    table = "ALTER TABLE task RENAME"
+    with meanwhile(f"{table} labels TO tags", f"{table} tags TO labels"):
         make_scheduled()
     every.refresh_from_db()
     assert (every.next_at, every.error, times(every)) == (at, "", [])
