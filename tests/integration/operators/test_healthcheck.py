@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from pytest_django.fixtures import Settings
 
 from config import healthcheck
 from config.embedded.ports import free_port
@@ -80,10 +81,10 @@ def test_where_nobody_began_it_is_unhealthy_and_a_command_is_well(tmp_path: Path
 
 
 def test_migrations_have_all_the_time_they_need(
-    db: None, settings: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    db: None, settings: Settings, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(settings, "STATIC_ROOT", str(tmp_path))
-    monkeypatch.setattr(settings, "DEMO_ALLOWED", False)
+    settings.STATIC_ROOT = str(tmp_path)
+    settings.DEMO_ALLOWED = False
     with connection.cursor() as cursor:
         cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == ("15s",)
