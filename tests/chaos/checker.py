@@ -23,7 +23,10 @@ def judge(records: Records) -> dict[str, list[str]]:
 
 
 def lost(records: Records) -> Iterator[str]:
-    """What was answered with success is in the log, and what is in the log arrived everywhere."""
+    """What was answered with success is in the log, and what is in the log arrived everywhere.
+
+    A destination that wants the newest state gets the last of each task, whatever it got before.
+    """
     by_request = {event.request_id: event for event in _changes(records)}
     for told in records.told:
         event = by_request.get(told.request_id)
@@ -34,6 +37,11 @@ def lost(records: Records) -> Iterator[str]:
         for path in records.paths:
             if (path, event.seq) not in arrived:
                 yield f"event {event.seq} never arrived at {path}"
+    last = {event.task: event.seq for event in sorted(_changes(records), key=lambda one: one.seq)}
+    for task, seq in last.items():
+        for path in records.newest:
+            if (path, seq) not in arrived:
+                yield f"event {seq}, the last of task {task}, never arrived at {path}"
 
 
 def phantom(records: Records) -> Iterator[str]:

@@ -104,6 +104,7 @@ class Records:
     seen: list[Seen] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)  # of the destinations that want everything
+    newest: list[str] = field(default_factory=list)  # of those that want a task's last state
     slots: int = 0  # attempts that can be in flight at once, over all destinations
     followers: dict[str, list[str]] = field(default_factory=dict)  # name: the types it wants
     open_after: list[Open] = field(default_factory=list)  # 15 s after the last fault

@@ -28,6 +28,7 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
     "/post": {"max_concurrency": 20},
     "/flaky/10": {"max_concurrency": 20},
     "/delay/0.1": {"max_concurrency": 30},
+    "/delay/0.2": {"max_concurrency": 6, "mode": "latest"},
 }
 SOON = [1, 1, 1, 2, 2, 3, 3, 5, 5, 5, 5, 5]  # seconds between attempts: a run is short
 

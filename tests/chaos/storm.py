@@ -79,7 +79,8 @@ def _play(stage: Stage, options: Options, cards: list[Any]) -> tuple[Records, di
         arrived=list(collect.what_arrived(stage)),
         seen=[Seen(**line) for line in read_lines(options.folder / "seen.jsonl")],
         faults=sorted(storm.faults, key=lambda fault: fault.began),
-        paths=list(DESTINATIONS),
+        paths=[path for path, fields in DESTINATIONS.items() if "mode" not in fields],
+        newest=[path for path, fields in DESTINATIONS.items() if "mode" in fields],
         slots=sum(fields["max_concurrency"] for fields in DESTINATIONS.values()),
         followers={one.name: list(CHANGES.values()) if one.filter else [] for one in following},
         open_after=open_after,
@@ -126,11 +127,19 @@ def _counts(records: Records) -> dict[str, Any]:
         "events in the log": len(records.logged),
         "requests at destinations": len(records.arrived),
         "frames at followers": len(records.seen),
+        "changes that gave way to newer ones": _given_way(records),
         "doubles that a fault explains": len(doubles(records)),
         "open 15 s after the last fault": len(records.open_after),
         **waits(records),
         **settling(records),
     }
+
+
+def _given_way(records: Records) -> int:
+    """Return how many changes never came to those that want a task's newest state alone."""
+    came = {(one.path, one.seq) for one in records.arrived}
+    changes = [one.seq for one in records.logged if one.type in CHANGES.values()]
+    return sum((path, seq) not in came for path in records.newest for seq in changes)
 
 
 def _machine() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tests.chaos.doubles import doubles
 from tests.chaos.options import read_options
 from tests.chaos.records import Arrived, Fault, Logged, Open, Records, Seen, Told
 
-HERE = "/post"
+HERE, LATEST = "/post", "/latest"
 
 
 def told(op: str, number: int, *, task: str = "t", version: int = 0, status: int = 200) -> Told:
@@ -66,11 +66,13 @@ def good() -> Records:
         ],
         logged=log,
         arrived=[
-            arrived(n, event.seq, version=event.version) for n, event in enumerate(changes, 1)
+            *(arrived(n, event.seq, version=event.version) for n, event in enumerate(changes, 1)),
+            arrived(4, 4, path=LATEST, version=3),  # what came before it gave way
         ],
         seen=[*(seen("all", event) for event in log), *(seen("some", e) for e in changes)],
         faults=[Fault(kind="kill worker", target="worker-1", began=50, ended=50)],
         paths=[HERE],
+        newest=[LATEST],
         slots=10,
         followers={"all": [], "some": ["task_created", "task_updated", "task_deleted"]},
         looked_at=100.0,
@@ -92,6 +94,10 @@ def log_another_version(records: Records) -> None:
 
 def lose_a_delivery(records: Records) -> None:
     del records.arrived[1]
+
+
+def lose_the_last_state(records: Records) -> None:
+    records.arrived[3] = arrived(4, 3, path=LATEST, version=2)
 
 
 def answer_only_with_failures(records: Records) -> None:
@@ -228,6 +234,7 @@ def still_open(*, state: str, due: float, held: bool = False) -> Open:
         ("lost", lose_the_event),
         ("lost", log_another_version),
         ("lost", lose_a_delivery),
+        ("lost", lose_the_last_state),
         ("lost", answer_only_with_failures),
         ("phantom", log_what_nobody_sent),
         ("phantom", log_what_was_refused),
