@@ -10,7 +10,7 @@ PY := .venv/bin/python
 STAMP := .venv/.installed
 # Much of the suite waits for real processes: three at a time, each with servers of its own, keep
 # two cores busy. A Valkey of yours is only one.
-SPREAD := $(if $(REDIS_URL),,-n 3 --dist loadfile)
+SPREAD := $(if $(REDIS_URL),,-n 3 --dist loadfile --no-loadscope-reorder)
 # Values that `check --deploy` asks for; nothing is connected to, nothing is signed.
 THROW_AWAY := DJANGO_SETTINGS_MODULE=config.settings.production \
 	SECRET_KEY=checked-never-used-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \
@@ -21,6 +21,8 @@ THROW_AWAY := DJANGO_SETTINGS_MODULE=config.settings.production \
 up: $(STAMP) ## Start everything behind one address (PORT=8000); Ctrl-C stops it
 	@exec $(PY) manage.py up
 
+# The suite starts some hundreds of processes of ours: our modules are compiled once, not each time.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP) ## Run the whole test suite against real servers (ARGS="-k name" for a part)
 	@$(PY) -m pytest $(or $(ARGS),$(SPREAD))
 
