@@ -7,6 +7,8 @@ DoorFailure
 from collections.abc import Mapping
 from enum import StrEnum
 
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
 
 class Phase(StrEnum):
     """Where an attempt was; `Outcome.phases` has milliseconds for each one that was reached."""
@@ -54,6 +56,7 @@ class DoorFailure(Exception):
 
     `phases` holds milliseconds; `status_code` is set where the headers arrived and the body did
     not. `ours` says that this process is to blame (no file descriptors, a defect), not the peer.
+    `raw_headers` are those of a token endpoint that refused, which may ask for time in them.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class DoorFailure(Exception):
         duration_ms: float = 0.0,
         status_code: int | None = None,
         ours: bool = False,
+        raw_headers: RawHeaders = (),
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -75,3 +79,4 @@ class DoorFailure(Exception):
         self.duration_ms = duration_ms
         self.status_code = status_code
         self.ours = ours
+        self.raw_headers = raw_headers

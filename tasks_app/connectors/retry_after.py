@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
+from tasks_app.connectors.failure import RawHeaders
+
 CAP_SECONDS: Final = 86_400.0
 """Whatever is asked for, a day is the longest we wait."""
 
@@ -35,6 +37,13 @@ def parse_retry_after(value: str, *, now: datetime) -> float | None:
     if at is None:
         return None
     return min(max((at - now).total_seconds(), 0.0), CAP_SECONDS)
+
+
+def longest_retry_after(headers: RawHeaders, *, now: datetime) -> float | None:
+    """Return what is asked for; where it is asked for twice, the longest that can be read."""
+    said = [value.decode("latin-1") for name, value in headers if name.lower() == b"retry-after"]
+    read = [parse_retry_after(value, now=now) for value in said]
+    return max((seconds for seconds in read if seconds is not None), default=None)
 
 
 def _date(text: str, now: datetime) -> datetime | None:

@@ -20,10 +20,11 @@ from tasks_app.connectors.base import (
     Verdict,
     WayOut,
 )
+from tasks_app.connectors.failure import RawHeaders
 from tasks_app.connectors.headers import is_reserved
 from tasks_app.connectors.http import Answer, DoorFailure
 from tasks_app.connectors.mapping import mapped
-from tasks_app.connectors.retry_after import parse_retry_after
+from tasks_app.connectors.retry_after import longest_retry_after
 from tasks_app.security.signing import sign
 from tasks_app.version import VERSION
 
@@ -81,7 +82,7 @@ async def attempt(
         )
         return (judge or judged)(answer, envelope)
     except DoorFailure as failure:
-        return _failed(failure)
+        return _failed(failure, envelope)
     except Exception as exc:  # noqa: BLE001 - a bug of ours must not end the drain
         return Outcome(
             verdict=Verdict.FAULT,
@@ -132,19 +133,16 @@ def judged(answer: Answer, envelope: Envelope) -> Outcome:
         status_code=answer.status,
         error=ErrorCode.PROTOCOL_ERROR if error is None else error,
         detail="" if is_success else f"The destination answered {answer.status}.",
-        retry_after=None if is_success else _retry_after(answer, envelope),
+        retry_after=None if is_success else _retry_after(answer.raw_headers, envelope),
         excerpt=_excerpt(answer.body, envelope),
         phases=answer.phases,
         duration_ms=answer.duration_ms,
     )
 
 
-def _retry_after(answer: Answer, envelope: Envelope) -> float | None:
-    """Return what was asked for; where it was asked for twice, the longest that can be read."""
-    said = [value for name, value in answer.raw_headers if name.lower() == b"retry-after"]
+def _retry_after(headers: RawHeaders, envelope: Envelope) -> float | None:
     now = datetime.fromtimestamp(time.time() + envelope.ahead, UTC)
-    read = [parse_retry_after(value.decode("latin-1"), now=now) for value in said]
-    return max((seconds for seconds in read if seconds is not None), default=None)
+    return longest_retry_after(headers, now=now)
 
 
 def _excerpt(body: bytes, envelope: Envelope) -> str:
@@ -156,12 +154,13 @@ def _excerpt(body: bytes, envelope: Envelope) -> str:
     return body[:EXCERPT_BYTES].decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _failed(failure: DoorFailure) -> Outcome:
+def _failed(failure: DoorFailure, envelope: Envelope) -> Outcome:
     return Outcome(
         verdict=Verdict.FAULT if failure.ours else Verdict.FAILED,
         status_code=failure.status_code,
         error=failure.code,
         detail=failure.detail,
+        retry_after=_retry_after(failure.raw_headers, envelope),
         failed_phase=failure.phase.value,
         phases=failure.phases,
         duration_ms=failure.duration_ms,

@@ -210,6 +210,7 @@ def _after(failure: DoorFailure, waited: float) -> DoorFailure:
         duration_ms=failure.duration_ms + auth,
         status_code=failure.status_code,
         ours=failure.ours,
+        raw_headers=failure.raw_headers,
     )
 
 

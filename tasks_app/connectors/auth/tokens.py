@@ -17,7 +17,7 @@ from urllib.parse import quote_plus, urlencode
 import orjson
 
 from tasks_app.connectors.auth.credentials import OAuth2
-from tasks_app.connectors.failure import DoorFailure, ErrorCode, Phase
+from tasks_app.connectors.failure import DoorFailure, ErrorCode, Phase, RawHeaders
 from tasks_app.connectors.http import Answer
 from tasks_app.connectors.way_out import TlsWayOut
 from tasks_app.version import VERSION
@@ -145,7 +145,8 @@ def _read(answer: Answer, now: float) -> Token:
     if answer.status != 200:
         error = said.get("error")
         name = f" ({error})" if isinstance(error, str) and error in _ERRORS else ""
-        raise _failure(f"The token endpoint answered {answer.status}{name}.")
+        detail = f"The token endpoint answered {answer.status}{name}."
+        raise _failure(detail, raw_headers=answer.raw_headers)
     text, kind = said.get("access_token"), said.get("token_type", "Bearer")
     if not (isinstance(text, str) and 0 < len(text) <= LONGEST and _is_plain(text)):
         raise _failure("The token endpoint's answer has no usable access_token.")
@@ -178,6 +179,6 @@ def life(told: Any) -> float:
     return seconds - min(MARGIN, seconds / 10)
 
 
-def _failure(detail: str, *, ours: bool = False) -> DoorFailure:
+def _failure(detail: str, *, ours: bool = False, raw_headers: RawHeaders = ()) -> DoorFailure:
     code = ErrorCode.FAULT if ours else ErrorCode.AUTH_FAILED
-    return DoorFailure(code, detail, phase=Phase.AUTH, ours=ours)
+    return DoorFailure(code, detail, phase=Phase.AUTH, ours=ours, raw_headers=raw_headers)

@@ -22,7 +22,7 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from tasks_app.connectors.failure import Phase
+from tasks_app.connectors.failure import Phase, RawHeaders
 from tasks_app.connectors.http.diagnosis import ProxyRefused, diagnose
 from tasks_app.connectors.http.route import ByProxy
 from tasks_app.connectors.http.vetted import TimedRequest, VettedConnector, VettingResolver
@@ -45,7 +45,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     """Names in any case; values as they came, undecodable bytes as surrogates."""
-    raw_headers: tuple[tuple[bytes, bytes], ...]
+    raw_headers: RawHeaders
     body: bytes
     """Undecoded, at most `ANSWER_BYTES`."""
     is_whole: bool
