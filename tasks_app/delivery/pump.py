@@ -12,9 +12,11 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 from tasks_app.connectors.base import Outcome
+from tasks_app.connectors.last_look import still_ours
 from tasks_app.delivery.due import AHEAD, NEVER
 from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.settle import Ended
@@ -138,9 +140,11 @@ class Pump:
         task.add_done_callback(self._landed)
 
     async def _attempt(self, row: Leased, leased_at: float) -> None:
-        if not self.may_send(leased_at):
+        is_ours = partial(self.may_send, leased_at)
+        if not is_ours():
             self._writer.unsent.append(row)
             return
+        still_ours.set(is_ours)
         outcome = await self.send(row)
         self._writer.ended.append(Ended(row, outcome))
 

@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 from tasks_app.actions.destination import ping_destination
 from tasks_app.actions.task import create_task, delete_task, update_task
 from tasks_app.connectors.mail.letter import recipients, subject_of, text_of
+from tasks_app.delivery.beats import Beats
 from tasks_app.models import Attempt, Delivery, Destination, Workspace
 from tests.support.certificates import trust
 from tests.support.engine import deliver, make_due, states, to
@@ -288,3 +289,20 @@ def test_letters_bear_whatever_an_event_holds() -> None:
         "a@example.org",
         "b+c@sub.example.org",
     ]
+
+
+def test_a_message_that_another_may_send_by_now_does_not_leave(
+    workspace: Workspace, post: SmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the process was stopped while it spoke to the server."""
+    there, heard = mail(workspace), iter([True, False])
+    monkeypatch.setattr(Beats, "is_heard_since", lambda *_: next(heard, True))
+    make(workspace)
+    deliver()
+    assert (post.messages, states(there)) == ([], ["pending"])
+    attempt = last_attempt(there)
+    assert (attempt.error, attempt.failed_phase) == ("fault", "send")
+    assert "nothing was sent" in attempt.detail
+    make_due()
+    deliver()
+    assert (len(post.messages), states(there)) == (1, ["succeeded"])

@@ -12,6 +12,7 @@ from typing import Final
 import aiohttp
 
 from tasks_app.connectors.failure import DoorFailure, ErrorCode, Phase
+from tasks_app.connectors.last_look import DETAIL, NoLongerOurs
 from tasks_app.connectors.name_servers import NoNameServer
 from tasks_app.connectors.stopwatch import Stopwatch
 from tasks_app.security.ssrf import BlockedTarget
@@ -47,7 +48,7 @@ def diagnose(error: Exception, watch: Stopwatch) -> DoorFailure:
     return DoorFailure(
         code,
         detail,
-        phase=Phase.CONNECT if code is ErrorCode.PROXY_FAILED else watch.phase,
+        phase=Phase.CONNECT if _is_before_sending(error, code) else watch.phase,
         phases=watch.phases,
         duration_ms=duration_ms,
         status_code=watch.status,
@@ -55,7 +56,14 @@ def diagnose(error: Exception, watch: Stopwatch) -> DoorFailure:
     )
 
 
+def _is_before_sending(error: Exception, code: ErrorCode) -> bool:
+    """Tell of what is noticed on a connection that stands whether the destination saw nothing."""
+    return code is ErrorCode.PROXY_FAILED or isinstance(error, NoLongerOurs)
+
+
 def _finding(error: Exception, watch: Stopwatch) -> Finding:
+    if isinstance(error, NoLongerOurs):
+        return ErrorCode.FAULT, DETAIL
     if isinstance(error, BlockedTarget):
         return ErrorCode.ADDRESS_REFUSED, f"The destination is not allowed. {error.detail}"
     if _errno(error) in _OUR_ERRNOS:

@@ -21,6 +21,7 @@ from aiohttp.tracing import Trace
 from tasks_app.connectors.failure import Phase
 from tasks_app.connectors.http.handler import Handler
 from tasks_app.connectors.http.vetting import vetted_addresses
+from tasks_app.connectors.last_look import NoLongerOurs, look_again
 from tasks_app.connectors.names import Names
 from tasks_app.connectors.stopwatch import Stopwatch, running
 from tasks_app.security.addresses import Address, Network
@@ -145,14 +146,26 @@ def _is_quiet(connection: Connection) -> bool:
 
 
 class TimedRequest(ClientRequest):
-    """Tells the stopwatch when the body has left, so that a peer that does not read is seen."""
+    """Looks again right before it sends, and tells the stopwatch when the body has left.
+
+    A peer that does not read is seen by that. A body is written by a task of its own, which may
+    get its turn much later: nothing has left before, so it looks once more.
+    """
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        look_again()
         response = await super().send(conn)
         if self._body is None:
             running.get().enter(Phase.HEADERS)
         return response
 
     async def write_bytes(self, writer: Any, conn: Connection, content_length: Any = None) -> None:
+        try:
+            look_again()
+        except NoLongerOurs as error:
+            if conn.protocol is not None:
+                conn.protocol.set_exception(error)  # for who waits for the answer
+            conn.close()
+            return
         await super().write_bytes(writer, conn, content_length)
         running.get().enter(Phase.HEADERS)

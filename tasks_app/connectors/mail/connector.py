@@ -18,6 +18,7 @@ from django.core.mail import EmailMessage, get_connection
 
 from tasks_app.connectors.base import Connector, Envelope, Outcome, Verdict, WayOut
 from tasks_app.connectors.failure import Phase
+from tasks_app.connectors.last_look import still_ours
 from tasks_app.connectors.mail.diagnosis import diagnose
 from tasks_app.connectors.mail.letter import recipients, subject_of, text_of
 from tasks_app.connectors.mail.session import Line, WatchedBackend
@@ -52,7 +53,7 @@ class MailConnector(Connector):
     async def send(self, envelope: Envelope, *, door: WayOut) -> Outcome:
         """Make one attempt. Raises nothing but `asyncio.CancelledError`."""
         del door
-        line, started = Line(), time.perf_counter()
+        line, started = Line(is_ours=still_ours.get()), time.perf_counter()
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._threads, _deliver, envelope, line)
         try:

@@ -8,6 +8,7 @@ from typing import Final
 
 from tasks_app.connectors.base import EXCERPT_BYTES, ErrorCode, Outcome, Verdict
 from tasks_app.connectors.failure import Phase
+from tasks_app.connectors.last_look import DETAIL, NoLongerOurs
 from tasks_app.connectors.mail.session import Line
 from tasks_app.security.masking import masked
 
@@ -39,11 +40,10 @@ def diagnose(error: Exception, line: Line) -> Outcome:
 
 
 def _finding(error: Exception, phase: Phase, status: int | None) -> tuple[ErrorCode, str]:
+    if isinstance(error, NoLongerOurs):
+        return ErrorCode.FAULT, DETAIL
     if isinstance(error, _OURS):
-        return (
-            ErrorCode.FAULT,
-            "The mail server does not take our login (EMAIL_URL).",
-        )
+        return ErrorCode.FAULT, "The mail server does not take our login (EMAIL_URL)."
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         count = len(error.recipients)
         return _class(status), f"The mail server refused {count} of the recipients; nobody got it."

@@ -7,20 +7,23 @@ recipients can't get is given to none of them, so that a retry doubles nothing.
 
 import smtplib
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from django.core.mail.backends import smtp
 
 from tasks_app.connectors.failure import Phase
+from tasks_app.connectors.last_look import NoLongerOurs
 from tasks_app.connectors.stopwatch import Stopwatch
 
 
 class Line:
     """One attempt's connection, for those who watch it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_ours: Callable[[], bool]) -> None:
+        self.is_ours = is_ours
+        """Asked right before the message leaves."""
         self.watch = Stopwatch()
         self.is_accepted = False
         """The server has taken the message on: whatever fails from here on does not matter."""
@@ -80,7 +83,7 @@ class _Session(smtplib.SMTP):
         mail_options: Sequence[str] = (),
         rcpt_options: Sequence[str] = (),
     ) -> dict[str, tuple[int, bytes]]:
-        """Send to all or to none. Raises smtplib.SMTPException."""
+        """Send to all or to none. Raises smtplib.SMTPException and NoLongerOurs."""
         self.ehlo_or_helo_if_needed()
         self.line.watch.enter(Phase.SEND)
         code, reply = self.mail(from_addr, mail_options)
@@ -92,6 +95,8 @@ class _Session(smtplib.SMTP):
                 self.line.refused[address] = (code, reply)
         if self.line.refused:
             raise smtplib.SMTPRecipientsRefused(self.line.refused)
+        if not self.line.is_ours():
+            raise NoLongerOurs
         self.line.watch.enter(Phase.HEADERS)
         code, reply = self.data(msg)
         if code != 250:
