@@ -1,13 +1,25 @@
-"""Drain: what a doorbell starts. Two at once do no harm, and one worker runs one at a time."""
+"""Drain: what a doorbell starts. Two at once do no harm, and one worker runs one at a time.
 
+Whoever has the turn reads a word at once, busy or not. One that does not has been stopped or hangs
+in something that is not ours: then the next bell's process drains in its stead, for a while at a
+time, so that the sweep, which gives back what the other holds, is not kept waiting.
+"""
+
+import logging
 import os
+import time
+from typing import Final
 
 from tasks_app.delivery import beats
 from tasks_app.delivery.engine import Engine
-from tasks_app.delivery.worker import Turn, turn
+from tasks_app.delivery.worker import StandIn, Turn, Word, turn
 from tasks_app.events.wake import wake_heard
 
+logger = logging.getLogger(__name__)
+
 FIRST_BEAT_PATIENCE = 5.0  # seconds
+LOOK: Final = 0.02  # seconds between two looks whether a word was read
+LOOKS: Final = 150  # in vain: counted, as a clock goes on while all of a worker is stopped
 
 _engines: dict[int, Engine] = {}
 
@@ -20,15 +32,33 @@ def drain(turn: Turn = turn) -> None:
     """
     wake_heard()
     turn.leave_word()
-    while turn.has_word() and not turn.is_over() and turn.take():
-        try:
-            turn.read_word()
-            run_once(turn)
-        finally:
-            turn.leave()
+    looks = LOOKS
+    while turn.has_word() and not turn.is_over():
+        if turn.take():
+            _drain_until_no_word_is_left(turn)
+        elif looks > 0:
+            looks -= 1
+            time.sleep(LOOK)
+        else:
+            _drain_in_its_stead(turn)
+            return
 
 
-def run_once(turn: Turn) -> None:
+def _drain_until_no_word_is_left(turn: Turn) -> None:
+    try:
+        turn.read_word()
+        run_once(turn)
+    finally:
+        turn.leave()
+
+
+def _drain_in_its_stead(turn: Turn) -> None:
+    if turn.is_elsewhere():
+        logger.warning("drain_does_not_answer")
+        run_once(StandIn(turn))
+
+
+def run_once(turn: Word) -> None:
     """Run one drain in this process's engine; a broken engine is replaced by the next drain."""
     signs = beats.this_process()
     if not signs.wait_heard(FIRST_BEAT_PATIENCE):

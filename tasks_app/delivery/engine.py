@@ -19,7 +19,7 @@ from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.ledger import DatabaseLedger
 from tasks_app.delivery.pump import Pump
 from tasks_app.delivery.send import send
-from tasks_app.delivery.worker import Turn
+from tasks_app.delivery.worker import Word
 from tasks_app.events.wake import wake_heard
 
 
@@ -36,7 +36,7 @@ class Engine:
         self._door: Door | None = None
         self._authorizer: Authorizer
 
-    def drain(self, turn: Turn) -> None:
+    def drain(self, turn: Word) -> None:
         """Deliver until nothing is due, or until the worker's turn is over."""
         self._runner.run(self._drain(turn))
 
@@ -50,7 +50,7 @@ class Engine:
                 thread.submit(self._ledger.close)
                 thread.shutdown(wait=True)
 
-    async def _drain(self, turn: Turn) -> None:
+    async def _drain(self, turn: Word) -> None:
         pump = Pump(
             ledger=self._ledger,
             leasing=self._leasing,

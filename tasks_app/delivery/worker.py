@@ -16,8 +16,19 @@ import mmap
 import os
 import tempfile
 import threading
+import time
+from typing import Final, Protocol
 
 _STOP, _WORD = 0, 1
+STAND_IN: Final = 5.0  # seconds
+
+
+class Word(Protocol):
+    """What a drain is told by its worker."""
+
+    def wakes(self) -> int: ...
+    def read_word(self) -> bool: ...
+    def is_over(self) -> bool: ...
 
 
 class Turn:
@@ -43,6 +54,10 @@ class Turn:
             self._in_process.release()
             return False
         return True
+
+    def is_elsewhere(self) -> bool:
+        """Tell whether another process has the turn, if anybody has it."""
+        return not self._in_process.locked()
 
     def leave(self) -> None:
         """Give the turn back."""
@@ -86,6 +101,26 @@ class Turn:
         os.close(self._wakes)
         os.close(self._wake)
         self._flags.close()
+
+
+class StandIn:
+    """What a drain is told that runs beside one that does not answer."""
+
+    def __init__(self, turn: Turn, *, seconds: float = STAND_IN) -> None:
+        self._turn = turn
+        self._ends = time.monotonic() + seconds
+
+    def wakes(self) -> int:
+        """Return the turn's own."""
+        return self._turn.wakes()
+
+    def read_word(self) -> bool:
+        """Take the word that the other does not read."""
+        return self._turn.read_word()
+
+    def is_over(self) -> bool:
+        """Tell the same of the turn, or that the time has passed."""
+        return time.monotonic() >= self._ends or self._turn.is_over()
 
 
 turn = Turn()

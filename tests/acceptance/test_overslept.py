@@ -13,7 +13,7 @@ from tasks_app.actions.task import update_task
 from tasks_app.models import Task, Workspace
 from tests.support.engine import states, to
 from tests.support.factories import cause
-from tests.support.matrix import create
+from tests.support.matrix import UNDER_WAY, create
 from tests.support.sink import sink
 from tests.support.threads import until
 from tests.support.worker import beat, worker
@@ -45,3 +45,24 @@ def test_a_worker_that_overslept_sends_nothing_after_what_is_later(
             until(lambda: states(there) == ["succeeded"] * 3, "it works again")
     assert [came.data["task"]["version"] for came in out.came] == [1, 2, 1]
     assert out.came[0].task == out.came[1].task != out.came[2].task
+
+
+def test_a_child_that_is_stopped_holds_up_its_worker_for_seconds(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """It has the worker's one turn to drain, and there is no other worker."""
+    asleep = tmp_path / "sending"
+    with sink() as out, beat(tmp_path), worker(tmp_path, name="one", freezes="sending"):
+        there = to(workspace, out.url)
+        task = create(workspace)
+        until(asleep.exists, "it is stopped")
+        create(workspace)
+        until(lambda: states(there) == ["succeeded"] * 2, "the other does both", 2 * UNDER_WAY)
+        change(workspace, task)
+        until(lambda: states(there) == ["succeeded"] * 3, "and goes on", 2 * UNDER_WAY)
+        os.kill(int(asleep.read_text()), signal.SIGCONT)
+        create(workspace)
+        until(lambda: states(there) == ["succeeded"] * 4, "all work again", 2 * UNDER_WAY)
+    of_task = [came for came in out.came if came.task == str(task.pk)]
+    assert [came.data["task"]["version"] for came in of_task] == [1, 2]
+    assert len(out.came) == len({came.id for came in out.came}) == 4

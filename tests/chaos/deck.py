@@ -24,7 +24,7 @@ DECK: dict[str, tuple[int, tuple[str, ...], float, float]] = {
     "kill proxy": (1, ("proxy",), 0, 0),
     "kill valkey": (2, ("valkey",), 0.2, 3),
     "kill postgres": (2, ("postgres",), 0.1, 2),
-    "stop worker": (1, ("worker-1", "worker-2"), 7, 14),
+    "stop worker": (2, ("worker-1", "worker-2"), 7, 14),
     "flushall": (1, ("valkey",), 0, 0),
     "silent broker": (1, ("valkey",), 3, 8),
     "cut broker": (1, ("valkey",), 0, 0),

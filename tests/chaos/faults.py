@@ -78,12 +78,13 @@ def _kill_worker(stage: Stage, card: Card) -> str:
 
 
 def _stop(stage: Stage, card: Card) -> str:
-    """Let a worker sleep, parent and children, and go on later."""
+    """Let a worker sleep, parent and children or one of them alone, and go on later."""
     pids = stage.pids(card.target)
-    stage.signal(pids, signal.SIGSTOP)
+    chosen = [pids, pids, pids[:1], pids[1:2], pids[2:3]][int(card.dice * 5)]
+    stage.signal(chosen, signal.SIGSTOP)
     time.sleep(card.lasts)
-    stage.signal(pids, signal.SIGCONT)
-    return f"{card.lasts:.1f} s"
+    stage.signal(chosen, signal.SIGCONT)
+    return f"{len(chosen)} of {len(pids)} processes for {card.lasts:.1f} s"
 
 
 def _down(stage: Stage, card: Card, server: OwnServer, wire: Wire) -> str:

@@ -1,6 +1,10 @@
 """One drain a worker: a second bell leaves word and returns, and nothing is overlooked."""
 
+import contextlib
 import gc
+import select
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -10,9 +14,10 @@ from celery.signals import task_received
 from redis import Redis
 
 from tasks_app.actions.task import create_task
+from tasks_app.delivery import drain as drain_module
 from tasks_app.delivery import lifecycle, pump
 from tasks_app.delivery.drain import drain
-from tasks_app.delivery.worker import Turn
+from tasks_app.delivery.worker import StandIn, Turn
 from tasks_app.events import wire
 from tasks_app.events.valkey import bell_client
 from tasks_app.models import Workspace
@@ -189,3 +194,49 @@ def test_a_bell_is_heard_while_every_child_is_busy(
         gate.set()
         draining.result(DEADLINE)
     assert states(there) == ["succeeded", "succeeded"]
+
+
+@contextlib.contextmanager
+def taken_by_another_process(turn: Turn) -> Iterator[None]:
+    """Let a process have the turn that does nothing more."""
+    program = "import fcntl, sys; fcntl.lockf(int(sys.argv[1]), fcntl.LOCK_EX); print(flush=True);"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{program} sys.stdin.read()", str(turn._file)],
+        pass_fds=[turn._file],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        yield
+
+
+def test_who_has_the_turn_and_reads_no_word_is_stood_in_for(
+    workspace: Workspace, turn: Turn
+) -> None:
+    with sink() as out, taken_by_another_process(turn):
+        there = to(workspace, out.url)
+        make(workspace, "t")
+        drain(turn)
+    assert states(there) == ["succeeded"]
+
+
+def test_who_has_the_turn_and_reads_its_word_is_left_to_it(
+    workspace: Workspace, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain_module, "LOOKS", 10**6)
+    with sink() as out, taken_by_another_process(turn):
+        there = to(workspace, out.url)
+        make(workspace, "t")
+        ringing = in_thread(lambda: drain(turn))
+        assert select.select([turn.wakes()], [], [], DEADLINE)[0]
+        assert turn.read_word()
+        ringing.result(DEADLINE)
+    assert states(there) == ["pending"]
+
+
+def test_a_stand_in_ends_after_a_while_and_with_the_worker(turn: Turn) -> None:
+    assert not StandIn(turn).is_over()
+    assert StandIn(turn, seconds=0).is_over()
+    turn.stop()
+    assert StandIn(turn).is_over()
