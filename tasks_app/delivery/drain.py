@@ -1,8 +1,7 @@
 """Drain: what a doorbell starts. Two at once do no harm, and one worker runs one at a time.
 
-Whoever has the turn reads a word at once, busy or not. One that does not has been stopped or hangs
-in something that is not ours: then the next bell's process drains in its stead, for a while at a
-time, so that the sweep, which gives back what the other holds, is not kept waiting.
+Whoever has the turn reads a word at once, busy or not. One that does not for three seconds has been
+stopped or hangs in something that is not ours: then the next bell's process drains in its stead.
 """
 
 import logging
@@ -12,14 +11,16 @@ from typing import Final
 
 from tasks_app.delivery import beats
 from tasks_app.delivery.engine import Engine
-from tasks_app.delivery.worker import StandIn, Turn, Word, turn
+from tasks_app.delivery.stand_in import StandIn, sweeping
+from tasks_app.delivery.worker import Turn, Word, turn
 from tasks_app.events.wake import wake_heard
 
 logger = logging.getLogger(__name__)
 
 FIRST_BEAT_PATIENCE = 5.0  # seconds
-LOOK: Final = 0.02  # seconds between two looks whether a word was read
-LOOKS: Final = 150  # in vain: counted, as a clock goes on while all of a worker is stopped
+LOOKS: Final = (*(0.001 * 2**n for n in range(5)), *(0.02,) * 150)
+"""Seconds before each look whether the word was read: counted, not timed, as a clock goes on while
+all of a worker is stopped."""
 
 _engines: dict[int, Engine] = {}
 
@@ -32,13 +33,12 @@ def drain(turn: Turn = turn) -> None:
     """
     wake_heard()
     turn.leave_word()
-    looks = LOOKS
+    looks = iter(LOOKS)
     while turn.has_word() and not turn.is_over():
         if turn.take():
             _drain_until_no_word_is_left(turn)
-        elif looks > 0:
-            looks -= 1
-            time.sleep(LOOK)
+        elif (pause := next(looks, None)) is not None:
+            time.sleep(pause)
         else:
             _drain_in_its_stead(turn)
             return
@@ -55,7 +55,8 @@ def _drain_until_no_word_is_left(turn: Turn) -> None:
 def _drain_in_its_stead(turn: Turn) -> None:
     if turn.is_elsewhere():
         logger.warning("drain_does_not_answer")
-        run_once(StandIn(turn))
+        with sweeping():
+            run_once(StandIn(turn))
 
 
 def run_once(turn: Word) -> None:

@@ -7,6 +7,7 @@ next drain gets a new loop: nothing may finish later that another worker sends a
 
 import asyncio
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import uvloop
@@ -14,7 +15,7 @@ from django.conf import settings
 
 from tasks_app.connectors.auth.authorized import Authorizer
 from tasks_app.connectors.base import Door, Outcome
-from tasks_app.delivery.beats import Beats
+from tasks_app.delivery.beats import CAUTION, Beats
 from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.ledger import DatabaseLedger
 from tasks_app.delivery.pump import Pump
@@ -57,20 +58,27 @@ class Engine:
             writing=self._writing,
             send=self._send,
             may_lease=lambda: self.beats.is_heard() and not turn.is_over(),
-            may_send=self.beats.is_heard_since,
+            may_send=self._may_send,
             read_word=turn.read_word,
             hear=wake_heard,
             slots=settings.DELIVERY_IN_FLIGHT,
         )
-        loop = asyncio.get_running_loop()
-        loop.add_reader(turn.wakes(), pump.take_word)
+        wakes = turn.wakes()
+        if wakes is not None:
+            asyncio.get_running_loop().add_reader(wakes, pump.take_word)
         try:
             await pump.run()
         except BaseException:
             await pump.abandon()
             raise
         finally:
-            loop.remove_reader(turn.wakes())
+            if wakes is not None:
+                asyncio.get_running_loop().remove_reader(wakes)
+
+    def _may_send(self, row: Leased, leased_at: float) -> bool:
+        """Tell whether nobody can have been given this lease since (this process's clock)."""
+        lasts = row.destination.timeout + settings.DELIVERY_LEASE_MARGIN - CAUTION
+        return self.beats.is_heard_since(leased_at) and time.monotonic() < leased_at + lasts
 
     async def _send(self, row: Leased) -> Outcome:
         if self._door is None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
-from tasks_app.connectors.base import Outcome
-from tasks_app.connectors.last_look import still_ours
+from tasks_app.connectors.base import Outcome, Verdict
+from tasks_app.connectors.last_look import LastLook, still_ours
 from tasks_app.delivery.due import AHEAD, NEVER
 from tasks_app.delivery.leased import Leased
 from tasks_app.delivery.settle import Ended
@@ -46,7 +46,7 @@ class Pump:
     writing: Executor
     send: Callable[[Leased], Awaitable[Outcome]]
     may_lease: Callable[[], bool]  # False: finish what is under way
-    may_send: Callable[[float], bool]  # of what was leased then; False: it is given back
+    may_send: Callable[[Leased, float], bool]  # leased then; False: it is given back
     read_word: Callable[[], bool]  # True: there may be new work; `take_word` is called then
     hear: Callable[[], None]  # before leasing on a word, so that the next commit rings again
     slots: int
@@ -140,13 +140,14 @@ class Pump:
         task.add_done_callback(self._landed)
 
     async def _attempt(self, row: Leased, leased_at: float) -> None:
-        is_ours = partial(self.may_send, leased_at)
-        if not is_ours():
-            self._writer.unsent.append(row)
-            return
-        still_ours.set(is_ours)
-        outcome = await self.send(row)
-        self._writer.ended.append(Ended(row, outcome))
+        look = LastLook(partial(self.may_send, row, leased_at))
+        if look():
+            still_ours.set(look)
+            outcome = await self.send(row)
+            if not (look.has_refused and outcome.verdict is Verdict.FAULT):
+                self._writer.ended.append(Ended(row, outcome))
+                return
+        self._writer.unsent.append(row)
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
         self.sending.pop(task, None)

@@ -16,17 +16,15 @@ import mmap
 import os
 import tempfile
 import threading
-import time
-from typing import Final, Protocol
+from typing import Protocol
 
 _STOP, _WORD = 0, 1
-STAND_IN: Final = 5.0  # seconds
 
 
 class Word(Protocol):
     """What a drain is told by its worker."""
 
-    def wakes(self) -> int: ...
+    def wakes(self) -> int | None: ...
     def read_word(self) -> bool: ...
     def is_over(self) -> bool: ...
 
@@ -101,26 +99,6 @@ class Turn:
         os.close(self._wakes)
         os.close(self._wake)
         self._flags.close()
-
-
-class StandIn:
-    """What a drain is told that runs beside one that does not answer."""
-
-    def __init__(self, turn: Turn, *, seconds: float = STAND_IN) -> None:
-        self._turn = turn
-        self._ends = time.monotonic() + seconds
-
-    def wakes(self) -> int:
-        """Return the turn's own."""
-        return self._turn.wakes()
-
-    def read_word(self) -> bool:
-        """Take the word that the other does not read."""
-        return self._turn.read_word()
-
-    def is_over(self) -> bool:
-        """Tell the same of the turn, or that the time has passed."""
-        return time.monotonic() >= self._ends or self._turn.is_over()
 
 
 turn = Turn()

@@ -21,6 +21,12 @@ from tests.support.worker import beat, worker
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
 
+def is_stopped(asleep: Path) -> bool:
+    """Tell whether the process whose pid this file holds is (proc_pid_stat(5): state T)."""
+    pid = asleep.read_text() if asleep.exists() else ""
+    return bool(pid) and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def change(workspace: Workspace, task: Task) -> None:
     fields = {"title": "later"}
     update_task(workspace_id=workspace.pk, task_id=task.pk, fields=fields, cause=cause())
@@ -34,7 +40,7 @@ def test_a_worker_that_overslept_sends_nothing_after_what_is_later(
         there = to(workspace, out.url)
         with worker(tmp_path, name="one", freezes="sending") as first:
             task = create(workspace)
-            until(asleep.exists, "it is about to send")
+            until(lambda: is_stopped(asleep), "it is about to send")
             os.killpg(first.process.pid, signal.SIGSTOP)
             with worker(tmp_path, name="two"):
                 until(lambda: states(there) == ["succeeded"], "it is taken over")
@@ -55,7 +61,7 @@ def test_a_child_that_is_stopped_holds_up_its_worker_for_seconds(
     with sink() as out, beat(tmp_path), worker(tmp_path, name="one", freezes="sending"):
         there = to(workspace, out.url)
         task = create(workspace)
-        until(asleep.exists, "it is stopped")
+        until(lambda: is_stopped(asleep), "it is about to send")
         create(workspace)
         until(lambda: states(there) == ["succeeded"] * 2, "the other does both", 2 * UNDER_WAY)
         change(workspace, task)

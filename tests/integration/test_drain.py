@@ -1,4 +1,4 @@
-"""One drain a worker: a second bell leaves word and returns, and nothing is overlooked."""
+"""One drain a worker: a second bell leaves word, returns once it is read, and all is seen to."""
 
 import contextlib
 import gc
@@ -6,21 +6,24 @@ import select
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
 from celery.signals import task_received
+from django.db.models.functions import Now
 from redis import Redis
 
 from tasks_app.actions.task import create_task
 from tasks_app.delivery import drain as drain_module
 from tasks_app.delivery import lifecycle, pump
 from tasks_app.delivery.drain import drain
-from tasks_app.delivery.worker import StandIn, Turn
+from tasks_app.delivery.stand_in import StandIn
+from tasks_app.delivery.worker import Turn
 from tasks_app.events import wire
 from tasks_app.events.valkey import bell_client
-from tasks_app.models import Workspace
+from tasks_app.models import Delivery, Workspace
 from tests.support.engine import states, to
 from tests.support.factories import cause
 from tests.support.receiver import Exchange
@@ -66,8 +69,11 @@ def test_a_second_bell_returns_at_once_and_the_first_drain_hears_of_it(
     assert states(there) == ["succeeded", "succeeded"]
 
 
-def test_a_word_left_while_a_drain_ends_begins_the_next(workspace: Workspace, turn: Turn) -> None:
+def test_a_word_left_while_a_drain_ends_begins_the_next(
+    workspace: Workspace, turn: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The narrowest moment: the drain has looked for the last time and still has the turn."""
+    monkeypatch.setattr(drain_module, "LOOKS", ())
     leave = turn.leave
     left: list[int] = []
 
@@ -224,7 +230,7 @@ def test_who_has_the_turn_and_reads_no_word_is_stood_in_for(
 def test_who_has_the_turn_and_reads_its_word_is_left_to_it(
     workspace: Workspace, turn: Turn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drain_module, "LOOKS", 10**6)
+    monkeypatch.setattr(drain_module, "LOOKS", (0.01,) * 10**6)
     with sink() as out, taken_by_another_process(turn):
         there = to(workspace, out.url)
         make(workspace, "t")
@@ -238,5 +244,27 @@ def test_who_has_the_turn_and_reads_its_word_is_left_to_it(
 def test_a_stand_in_ends_after_a_while_and_with_the_worker(turn: Turn) -> None:
     assert not StandIn(turn).is_over()
     assert StandIn(turn, seconds=0).is_over()
+    turn.leave_word()
+    assert not StandIn(turn, seconds=0).read_word()
+    assert StandIn(turn).read_word()
     turn.stop()
     assert StandIn(turn).is_over()
+
+
+def test_a_stand_in_sweeps_while_it_sends(workspace: Workspace, turn: Turn) -> None:
+    """What the other held is given back, however long a destination keeps the stand-in."""
+    gate = threading.Event()
+    with sink(held(gate)) as slow, sink() as out, taken_by_another_process(turn):
+        there = to(workspace, out.url)
+        make(workspace, "lost")
+        Delivery.objects.update(
+            state="leased", leased_by="dead", claim_id=uuid.uuid4(), lease_expires_at=Now()
+        )
+        to(workspace, slow.url)
+        make(workspace, "slow")
+        draining = in_thread(lambda: drain(turn))
+        slow.wait_for(1)
+        until(lambda: states(there) == ["succeeded"] * 2, "it was given back and sent")
+        assert not draining.done()
+        gate.set()
+        draining.result(DEADLINE)

@@ -99,7 +99,7 @@ def test_an_abandoned_drain_tells_what_it_has_begun_to_send_from_what_it_has_not
 
     asked: list[float] = []
 
-    def may_send(leased_at: float) -> bool:
+    def may_send(_row: Leased, leased_at: float) -> bool:
         asked.append(leased_at)
         return len(asked) == 1
 

@@ -1,18 +1,24 @@
 """A process that sleeps in the middle of a transaction holds up its workspace for seconds only."""
 
 import contextlib
+import time
 import uuid
 from collections.abc import Iterable
+from functools import partial
+from types import SimpleNamespace
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection, transaction
 
 from config.settings.database import databases
 from tasks_app.actions.task import create_task
 from tasks_app.api import task as task_api
 from tasks_app.connectors.base import Outcome, Verdict
+from tasks_app.delivery import engine as engine_module
 from tasks_app.delivery import settle as settle_module
+from tasks_app.delivery.beats import CAUTION
 from tasks_app.delivery.ledger import DatabaseLedger
 from tasks_app.delivery.settle import Ended
 from tasks_app.events.record import lock_heads
@@ -20,7 +26,7 @@ from tasks_app.models import Task, Workspace
 from tests.support.api_server import database_url
 from tests.support.backlog import backlog
 from tests.support.callers import caller
-from tests.support.engine import states, to
+from tests.support.engine import engine, states, to
 from tests.support.factories import cause
 from tests.support.threads import DEADLINE, backend_pid, in_thread, until
 
@@ -91,3 +97,21 @@ def test_a_request_that_slept_too_long_is_told_503(
     monkeypatch.setattr(task_api, "create_task", given_up)
     answer = caller(workspace).post("tasks/", {"title": "t"})
     assert (answer.status, answer.body["type"]) == (503, "/problems/unavailable")
+
+
+def test_who_is_heard_but_hung_until_its_lease_has_ended_sends_no_more(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that beats goes on where the loop hangs."""
+    there = to(workspace, "http://127.0.0.1:9/")
+    backlog(there, 1)
+    with engine() as running:
+        leased_at = time.monotonic()
+        rows = DatabaseLedger(running.beats.name).lease(1)
+        assert rows
+        assert running._may_send(rows[0], leased_at)
+        ends = there.timeout + settings.DELIVERY_LEASE_MARGIN
+        for seconds, is_ours in ((ends - 2 * CAUTION, True), (ends - CAUTION, False)):
+            later = SimpleNamespace(monotonic=partial(float, leased_at + seconds))
+            monkeypatch.setattr(engine_module, "time", later)
+            assert running._may_send(rows[0], leased_at) is is_ours

@@ -10,6 +10,7 @@ import math
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
@@ -19,6 +20,7 @@ import orjson
 from tasks_app.connectors.auth.credentials import OAuth2
 from tasks_app.connectors.failure import DoorFailure, ErrorCode, Phase, RawHeaders
 from tasks_app.connectors.http import Answer
+from tasks_app.connectors.last_look import always, still_ours
 from tasks_app.connectors.way_out import TlsWayOut
 from tasks_app.version import VERSION
 
@@ -89,7 +91,7 @@ class Tokens:
         """
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._fetch(oauth, at_most, tls))
+            flight = asyncio.create_task(self._fetch(oauth, at_most, tls), context=_of_nobody())
             self._flights[key] = flight
             flight.add_done_callback(lambda done: self._landed(key, done))
         try:
@@ -122,6 +124,13 @@ class Tokens:
             said = failure.detail.replace("The destination", "The token endpoint")
             raise _failure(f"No token: {said}", ours=failure.ours) from None
         return _read(answer, asyncio.get_running_loop().time())
+
+
+def _of_nobody() -> Context:
+    """Return a context for what many wait for: that one attempt is no longer ours ends no other."""
+    context = copy_context()
+    context.run(still_ours.set, always)
+    return context
 
 
 def token_request(oauth: OAuth2) -> tuple[dict[str, str], bytes]:

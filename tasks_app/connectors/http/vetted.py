@@ -164,8 +164,7 @@ class TimedRequest(ClientRequest):
             look_again()
         except NoLongerOurs as error:
             if conn.protocol is not None:
-                conn.protocol.set_exception(error)  # for who waits for the answer
-            conn.close()
+                conn.protocol.set_exception(error)  # for who waits for the answer, and closes
             return
         await super().write_bytes(writer, conn, content_length)
         running.get().enter(Phase.HEADERS)

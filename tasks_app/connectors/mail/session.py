@@ -95,14 +95,23 @@ class _Session(smtplib.SMTP):
                 self.line.refused[address] = (code, reply)
         if self.line.refused:
             raise smtplib.SMTPRecipientsRefused(self.line.refused)
-        if not self.line.is_ours():
-            raise NoLongerOurs
         self.line.watch.enter(Phase.HEADERS)
         code, reply = self.data(msg)
         if code != 250:
             raise smtplib.SMTPDataError(code, reply)
         self.line.is_accepted = True
         return {}
+
+    def send(self, s: Any) -> None:
+        """Send a command, or a message: that is the one thing that comes as bytes.
+
+        The server has been told that one comes; without its end it takes none (RFC 5321 §4.1.1.4).
+        Raises NoLongerOurs.
+        """
+        if isinstance(s, bytes) and not self.line.is_ours():
+            self.close()
+            raise NoLongerOurs
+        super().send(s)
 
 
 class _TlsSession(_Session, smtplib.SMTP_SSL):
