@@ -58,7 +58,7 @@ class Authority:
         ends: datetime.timedelta = DAY,
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
-        return (
+        made = (
             x509.CertificateBuilder()
             .subject_name(_named(name))
             .issuer_name(_named(self._name))
@@ -68,11 +68,39 @@ class Authority:
             .not_valid_after(now + ends)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectAlternativeName([_general(name)]), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
+        return strict(made, key, self._key, ca=ca).sign(self._key, hashes.SHA256())
 
 
 PEM = serialization.Encoding.PEM
+
+
+def strict(
+    made: x509.CertificateBuilder,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: ec.EllipticCurvePrivateKey,
+    *,
+    ca: bool,
+) -> x509.CertificateBuilder:
+    """Add what RFC 5280 §4.2.1 asks for; Python refuses certificates without it from 3.13 on."""
+    usage = x509.KeyUsage(
+        digital_signature=not ca,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    whose = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    by = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())
+    return (
+        made.add_extension(usage, critical=True)
+        .add_extension(whose, critical=False)
+        .add_extension(by, critical=False)
+    )
 
 
 def pem(key: ec.EllipticCurvePrivateKey, *, password: str = "") -> str:

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.support.authority import strict
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -52,7 +54,7 @@ def _certificate(
     authority_of: bool,
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC)
-    return (
+    made = (
         x509.CertificateBuilder()
         .subject_name(_name(name))
         .issuer_name(_name(issuer))
@@ -62,8 +64,8 @@ def _certificate(
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=authority_of, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(issuer_key, hashes.SHA256())
     )
+    return strict(made, key, issuer_key, ca=authority_of).sign(issuer_key, hashes.SHA256())
 
 
 def _name(text: str) -> x509.Name:
