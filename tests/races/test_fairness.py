@@ -89,7 +89,7 @@ def test_a_flood_of_urgent_ones_starves_neither_first_attempts_nor_retries(
     ranked(there, 3, 1, older_by=60)
     ranked(there, 3, 2, older_by=30)
     seen: list[int] = []
-    for _ in range(20):
+    for _ in range(60):
         ranked(there, 40, 0)
         seen += ranks(in_turns(4))
         if seen.count(1) == 3 and seen.count(2) == 3:
