@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
 from pytest_django.fixtures import Settings
 
 from tasks_app.actions.destination import rotate_secret
@@ -87,7 +87,8 @@ def test_a_run_that_is_killed_half_way_is_finished_by_the_next(
     new = new_key("new")
     ring = ",".join([new, *settings.ENCRYPTION_KEYS])
     command = [sys.executable, "manage.py", "rotate_encryption_key", "--batch", "1"]
-    with transaction.atomic():
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # it takes its time
         Destination.objects.select_for_update().get(pk=made[2].pk)
         run = subprocess.Popen(
             command, cwd=CHECKOUT, env={**environment(), "ENCRYPTION_KEYS": ring}
