@@ -8,9 +8,9 @@ SHELL := /bin/sh
 PYTHON ?= python3
 PY := .venv/bin/python
 STAMP := .venv/.installed
-# Much of the suite waits for real processes: four at a time, each with servers of its own, keep
-# two cores busy. A Valkey of yours is only one.
-SPREAD := $(if $(REDIS_URL),,-n 4 --dist loadfile --no-loadscope-reorder)
+# Much of the suite waits for real processes: three at a time, each with servers of its own, keep
+# two cores busy; four are in each other's way. A Valkey of yours is only one.
+SPREAD := $(if $(REDIS_URL),,-n 3 --dist loadfile --no-loadscope-reorder)
 # Values that `check --deploy` asks for; nothing is connected to, nothing is signed.
 THROW_AWAY := DJANGO_SETTINGS_MODULE=config.settings.production \
 	SECRET_KEY=checked-never-used-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \

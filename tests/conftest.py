@@ -5,8 +5,7 @@ import pytest
 from tasks_app.models import Workspace
 from tests.support import factories
 
-LONGEST = {"acceptance", "browser", "stream"}  # folders
-SHORTEST = {"unit", "contracts"}
+LONGEST = {"acceptance", "browser"}  # folders
 
 
 @pytest.fixture
@@ -18,9 +17,4 @@ def workspace(db: None) -> Workspace:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that wait for whole processes: none is left for the end, alone."""
-    items.sort(key=_turn)
-
-
-def _turn(item: pytest.Item) -> int:
-    folders = {folder.name for folder in item.path.parents}
-    return 0 if folders & LONGEST else 2 if folders & SHORTEST else 1
+    items.sort(key=lambda item: not LONGEST & {folder.name for folder in item.path.parents})
